@@ -12,8 +12,7 @@ from roleml_nb.testbed.expressions import ready_names, role_classes
 
 from .formatting import pluralize
 from .history import History
-from .notifications import report
-from .page_notifications import PageNotifications
+from .notifications import Notifier
 from .parsing import BadLine
 
 __all__ = ["Context"]
@@ -43,7 +42,7 @@ class Context:
         self.local_names: Mapping[str, Any] = {}
         self.replayed_error: Exception | None = None
         self.history = History(shell)
-        self._page_notifications = PageNotifications(shell)
+        self._notifier = Notifier(shell)
 
     @property
     def running_bed(self) -> Testbed | None:
@@ -63,7 +62,7 @@ class Context:
         self.joined = joined or {}
         self.shell.user_ns["bed"] = bed
         bed.code_changes.report = lambda line: print(line, file=sys.stderr)
-        self._page_notifications.watch(bed)
+        self._notifier.watch(bed)
 
     def require_engines(self, engines: int | None) -> None:
         """Raise BadLine when the running testbed has another number of engines."""
@@ -112,7 +111,7 @@ class Context:
             beds.append(own)
         for bed in beds:
             if isinstance(bed, Testbed):
-                report(bed)
+                self._notifier.report(bed)
                 if bed.running:
                     bed.code_changes.report_changes()
-                self._page_notifications.watch(bed)  # also one that was made in Python
+                self._notifier.watch(bed)  # also one that was made in Python

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import sys
 import time
+import uuid
 from typing import Any
 
 from roleml_nb.testbed.calls.runs import LiveRun
+
+from .context import Context
 
 __all__ = ["watch"]
 
 BAR_DELAY_S = 0.5
 """A run that ends earlier shows no bar."""
 POLL_INTERVAL_S = 0.2
+WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
-def watch(shell: Any, run: LiveRun, timeout: float | None) -> Any:
+def watch(context: Context, run: LiveRun, timeout: float | None) -> Any:
     """Return the result of a run, or raise its error; CallTimeout after `timeout` seconds.
 
     In a notebook a bar shows the progress meanwhile, in a terminal a line; both are gone at the
@@ -31,7 +35,7 @@ def watch(shell: Any, run: LiveRun, timeout: float | None) -> Any:
                 break
             has_rounds = run.progress.total or run.progress.done
             if bar is None and has_rounds and now - began > BAR_DELAY_S:
-                bar = _bar(shell, run)
+                bar = _bar(context, run)
             if bar is not None:
                 bar.refresh()
     finally:
@@ -40,9 +44,9 @@ def watch(shell: Any, run: LiveRun, timeout: float | None) -> Any:
     return run.result(timeout=0.0)
 
 
-def _bar(shell: Any, run: LiveRun) -> _Bar:
-    if hasattr(shell, "kernel"):
-        return _Widget(shell.display_pub.publish, run)
+def _bar(context: Context, run: LiveRun) -> _Bar:
+    if hasattr(context.shell, "kernel"):
+        return _Widget(context, run)
     return _Line(run) if sys.stderr.isatty() else _Bar()
 
 
@@ -70,29 +74,33 @@ class _Line(_Bar):
 
 
 class _Widget(_Bar):
-    """A widget in a notebook. When it fails there is none, and the run goes on."""
+    """A run bar in the output of the cell. When it fails there is none, and the run goes on."""
 
-    def __init__(self, publish: Any, run: LiveRun):
-        self._publish = publish
+    def __init__(self, context: Context, run: LiveRun):
+        self._publish = context.shell.display_pub.publish
+        self._display = {"display_id": uuid.uuid4().hex}
         self._widget: Any = None
         try:
-            from roleml_nb.widgets.notifications.progress import ProgressBar
+            from roleml_nb.widgets.notifications.run_bar import RunBar
 
-            self._widget = ProgressBar(run.progress, run.name)
-            self._widget.show(publish)
+            widget = RunBar(context.running(), run)
+            view = {"version_major": 2, "version_minor": 1, "model_id": widget.model_id}
+            self._publish({WIDGET: view}, transient=self._display)
+            self._widget = widget
         except Exception:  # a front end that has no comms, or is gone
-            self._widget = None
+            pass
 
     def refresh(self) -> None:
         try:
             if self._widget is not None:
-                self._widget.refresh()
+                self._widget.on_tick()
         except Exception:  # as above
             self._widget = None
 
     def end(self) -> None:
         try:
             if self._widget is not None:
-                self._widget.vanish(self._publish)
+                self._publish({}, transient=self._display, update=True)
+                self._widget.close()
         except Exception:  # as above
             self._widget = None

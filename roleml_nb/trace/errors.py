@@ -94,6 +94,7 @@ class Errors(Sequence[Failure]):
         self._failures: list[Failure] = []
         self._count = 0
         self._lock = threading.Lock()
+        self._when_added: list[Callable[[], None]] = []
 
     def append(self, error: Exception) -> None:
         """Record an error. May be called on any thread."""
@@ -103,6 +104,12 @@ class Errors(Sequence[Failure]):
                 Failure(self._count, error, self._now() - self._start, self.run())
             )
             del self._failures[:-MAX_ERRORS]
+        for callback in self._when_added:
+            callback()
+
+    def when_added(self, callback: Callable[[], None]) -> None:
+        """Call `callback` after each error from now on, on whichever thread; it must not wait."""
+        self._when_added.append(callback)
 
     def clear(self) -> None:
         """Drop all errors."""

@@ -75,7 +75,7 @@ def test_an_idle_notebook_is_told_of_an_error_at_once_and_its_file_is_not_touche
     assert lab.kernel("print(len(bed.errors))") == "2"
 
 
-def test_logs_and_rounds_are_followed_while_a_cell_is_busy_and_the_bar_stops_it(
+def test_logs_and_rounds_are_followed_while_a_cell_is_busy_and_its_own_bar_stops_it(
     open_notebook,
 ) -> None:
     lab = open_notebook(
@@ -103,12 +103,12 @@ def test_logs_and_rounds_are_followed_while_a_cell_is_busy_and_the_bar_stops_it(
         "server/server" not in panes.nth(0).inner_text()
         and "client" not in panes.nth(1).inner_text()
     )
-    page.locator(".runbar").scroll_into_view_if_needed()
+    page.locator(".runbar").first.scroll_into_view_if_needed()
     page.wait_for_selector(".runbar[data-state='running']")
     rounds = "([el, least]) => Number(/round (\\d+) of 10000/.exec(el.textContent)?.[1]) > least"
     texts = [
-        page.locator(".runbar .text").element_handle(),
-        page.locator(".jp-OutputArea .widget-hbox").element_handle(),
+        page.locator(".runbar .text").first.element_handle(),
+        page.locator(".runbar .text").nth(1).element_handle(),
     ]
     for text in texts:  # the bar of runs, and the cell's own
         page.wait_for_function(rounds, arg=[text, 0])
@@ -118,7 +118,7 @@ def test_logs_and_rounds_are_followed_while_a_cell_is_busy_and_the_bar_stops_it(
         )
     assert lab.cells()[-1]["execution_count"] is None  # it is busy
     lab.screenshot("logs")
-    page.locator(".runbar .stop").click()
+    page.locator(".runbar .stop").nth(1).click()
     until(lambda: lab.cells()[-1]["execution_count"], "the cell ends", 60)
     assert lab.kernel("print(bed.runs.under_way)") == "[]"
     outputs = lab.cells()[-1]["outputs"]

@@ -48,7 +48,7 @@ class Call(Subcommand):
             return run
         run.reported = True
         try:
-            result = watch(context.shell, run, arguments.timeout)
+            result = watch(context, run, arguments.timeout)
         except KeyboardInterrupt:
             print(bed.stop_run())
             raise
@@ -127,7 +127,7 @@ class Wait(Subcommand):
         run = runs.last if arguments.run is None else runs[arguments.run]
         run.reported = True
         try:
-            result = watch(context.shell, run, arguments.timeout)
+            result = watch(context, run, arguments.timeout)
         except KeyboardInterrupt:
             print(f"run {run.number} goes on; end it with %rml stop --run")
             raise

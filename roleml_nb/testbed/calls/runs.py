@@ -48,7 +48,8 @@ class LiveRun:
         """The error that it failed with."""
         self.reported = False
         """True when somebody has seen its result or error."""
-        self._value: Any = None
+        self.value: Any = None
+        """Its result, once it has ended without an error."""
         self._host, self._gather, self._invocations = host, gather, invocations
         self._ended, self._last_drain = threading.Event(), last_drain
         self._left = len(invocations)
@@ -68,7 +69,7 @@ class LiveRun:
     def _settle(self) -> None:
         state = "done"
         try:
-            self._value = self._gather(self._invocations)
+            self.value = self._gather(self._invocations)
         except Exception as error:  # whatever the handler raised is for who asks for the result
             self.error = error
             state = "stopped" if isinstance(error, RunStopped) else "failed"
@@ -120,7 +121,7 @@ class LiveRun:
         self.reported = True
         if self.error is not None:
             raise self.error
-        return self._value
+        return self.value
 
     def forget(self) -> None:
         """Wait no longer: late answers are dropped, and the run counts as stopped."""

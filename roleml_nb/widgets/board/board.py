@@ -12,6 +12,7 @@ from traitlets import Dict, List
 
 from roleml_nb.role import TestbedError, did_you_mean
 from roleml_nb.testbed import Testbed
+from roleml_nb.testbed.calls.runs import LiveRun
 from roleml_nb.testbed.expressions import BadLine, evaluate, parse, ready_names
 from roleml_nb.testbed.operations.commands.command import Command
 from roleml_nb.testbed.operations.commands.commands import parse_command
@@ -214,21 +215,22 @@ class Board(View):
                 args[key] = evaluate(text, names)
         except BadLine as error:
             raise TestbedError(str(error)) from None
-        invocation = self._bed.call_task(call.address, call.channel, args)
+        run = self._bed.run(call.address, call.channel, args)
         self._append_done(call, call)
-        (line,) = call.to_magic()
-
-        def wait() -> None:
-            try:
-                outcome, text = "result", _shortened(repr(invocation.result()))
-            except Exception as error:  # whatever the handler raised is shown in the page
-                outcome, text = "error", str(error)
-            self.send_message(
-                "called", {"address": call.address, "line": line, "outcome": outcome, "text": text}
-            )
-
-        self._bed.fleet.home.run_in_background(wait, "board call")
+        run.when_ended(lambda: self._show_end(call, run))
         return {**_code(call), "notes": []}
+
+    def _show_end(self, call: Call, run: LiveRun) -> None:
+        """Send the page how a call has ended; where no page shows the board, a cell reports it."""
+        run.reported = self.visible
+        (line,) = call.to_magic()
+        if run.error is None:
+            outcome, text = "result", _shortened(repr(run.value))
+        else:
+            outcome, text = "error", str(run.error)
+        self.send_message(
+            "called", {"address": call.address, "line": line, "outcome": outcome, "text": text}
+        )
 
     def handle_inspect(self, address: str) -> dict[str, Any]:
         """Return a role ("node/role") or a node in detail."""

@@ -85,7 +85,7 @@ export default () => ({
       pause.textContent = run.paused ? "go on" : "pause";
       pause.title = run.paused ? "go on with the run" : "pause before the next round";
       for (const button of [pause, step]) button.disabled = view.offline || !run.pausable;
-      stop.disabled = view.offline || !running;
+      stop.disabled = view.offline || !run.stoppable;
     });
     return view.close;
   }

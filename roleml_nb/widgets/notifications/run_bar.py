@@ -29,30 +29,39 @@ FILLS = {
 
 
 class RunBar(View):
-    """Shows the run of a testbed that is under way, or the last one."""
+    """Shows the run of a testbed that is under way, or the last one; or one run, whatever others
+    there are.
+    """
 
     source = __file__
     _run = Dict().tag(sync=True)
 
-    def __init__(self, bed: Testbed):
+    def __init__(self, bed: Testbed, run: LiveRun | None = None):
         self._bed = bed
+        self._only = run
         self._paused: set[str] = set()
         self._can_pause: dict[str, bool] = {}
         """{role: whether it has a service "pause"}."""
-        super().__init__(_run=self._state())
+        super().__init__()
+        self._reachable = run is None or hasattr(self.comm, "_reply_subshell_for")
+        """False if the cell that waits for the run keeps the page's requests from the kernel."""
+        self._run = self._state()
 
     # the state of the run
 
-    def _last_run(self) -> LiveRun | None:
+    def _shown_run(self) -> LiveRun | None:
+        if self._only is not None:
+            return self._only
         running = self._bed.runs.under_way
         return running[-1] if running else self._bed.runs.latest
 
     def _state(self) -> dict[str, Any]:
-        run = self._last_run()
+        run = self._shown_run()
         if run is None:
             return {}
         progress = run.progress
         running = not run.done()
+        steerable = running and self._reachable
         roles = list(map(str, progress.roles))
         rate, left = progress.rate, progress.left
         return {
@@ -65,7 +74,8 @@ class RunBar(View):
             "left": None if left is None else round(left),
             "seconds": round(progress.seconds, 1),
             "paused": running and bool(roles) and self._paused.issuperset(roles),
-            "pausable": running and self._pausable(roles),
+            "pausable": steerable and self._pausable(roles),
+            "stoppable": steerable,
         }
 
     def _pausable(self, roles: list[str]) -> bool:
@@ -98,7 +108,7 @@ class RunBar(View):
 
     def _control_run(self, channel: str) -> str:
         """Call a service of all roles of the run that is under way."""
-        run = self._last_run()
+        run = self._shown_run()
         roles: list[str] = []
         if run is not None and not run.done():
             roles += map(str, run.progress.roles)
@@ -148,5 +158,5 @@ class RunBar(View):
     def stop(self) -> None:
         if not self._stopped:
             state = self._state()
-            self._run = state and {**state, "pausable": False}
+            self._run = state and {**state, "pausable": False, "stoppable": False}
         super().stop()

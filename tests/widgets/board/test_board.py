@@ -521,6 +521,8 @@ def test_a_channel_is_called_from_a_form_and_the_call_stands_in_the_code(board) 
     assert told == [
         ("called", {"address": "client1/counter", "line": line, "outcome": "result", "text": "5"})
     ]
+    assert str(bed.runs) == "run 1: client1/counter.add, done, no rounds yet"
+    assert not bed.runs[1].reported  # no page shows the board: a cell reports it
     assert board.code() == f"%rml spawn late\n{line}"
     assert board.handle_form("call", given)["fields"][0]["value"] == "amount=3 + len('ab')"
     # it is not undone: its line goes, and comes again, and that is all
