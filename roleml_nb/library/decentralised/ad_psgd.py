@@ -13,15 +13,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from roleml_nb.library.aggregation.contributions import emit_contributions
 from roleml_nb.library.aggregation.mergers import average
 from roleml_nb.library.attempts import result_of
-from roleml_nb.library.channel_numbers import count_of
-from roleml_nb.library.channel_types import Options, Params
+from roleml_nb.library.channel_types import Params
 from roleml_nb.library.locking import GuardedRole
-from roleml_nb.library.ordering import generator_of, in_order
+from roleml_nb.library.ordering import in_order
 from roleml_nb.role import (
     CallTimeout,
     ErrorHandlingStrategy,
@@ -29,25 +26,27 @@ from roleml_nb.role import (
     Message,
     RoleInstanceID,
     Service,
-    Task,
 )
 from roleml_nb.role.checks.entry_names import difference_of_names
-from roleml_nb.role.checks.numbers import check_seed
 from roleml_nb.role.errors import GONE
+
+from .peer_rounds import PeerRounds
 
 __all__ = ["AdPsgdWorker"]
 
 
-class AdPsgdWorker(GuardedRole):
+class AdPsgdWorker(PeerRounds, GuardedRole):
     """One node of AD-PSGD.
 
     It is active when its relationship ``peer`` names passive workers, and passive without.
 
-    Needs a ``trainer``, a relationship or a role on the same node. Training and averaging take
-    turns on a node, so an average is of two whole models and no training is lost: both have the
-    mean afterwards, and the mean of all models stays as it was. Nobody waits for the slowest, so a
-    run cannot be reproduced. After an average, both emit ``contributions``, where the "weight" of
-    each is 1/2; a peer that did not answer has "failed". The trace shows them as a table.
+    Needs a ``trainer``, a relationship or a role on the same node. In a round, it trains, and then
+    averages once if it is active; passive workers continue to answer after their rounds. Training
+    and averaging take turns on a node, so an average is of two whole models and no training is
+    lost: both have the mean afterwards, and the mean of all models stays as it was. Nobody waits
+    for the slowest, so a run cannot be reproduced. After an average, both emit ``contributions``,
+    where the "weight" of each is 1/2; a peer that did not answer has "failed". The trace shows them
+    as a table.
 
     Parameters
     ----------
@@ -56,51 +55,15 @@ class AdPsgdWorker(GuardedRole):
         seed.
     """
 
-    round_completed = Event()
     contributions = Event()
 
-    def __init__(self, seed: int | None = None):
-        super().__init__()
-        self.seed = None if seed is None else check_seed(seed)
-        self._rng: np.random.Generator | None = None
-
-    @Task(expand=True)
-    def run(
-        self,
-        caller: RoleInstanceID,
-        num_rounds: int,
-        num_epochs: int = 1,
-        test_every: int = 0,
-        options: Options | None = None,
-    ) -> dict[str, Any]:
-        """Run `num_rounds` rounds: `num_epochs` local epochs (0: none), then one average if active.
-
-        Passive workers continue to answer afterwards. After each round, ``round-completed``
-        carries "round" (from 1), and, every `test_every` rounds (0: never), the trainer's test
-        metrics. `options` go to the trainer's ``train``.
-
-        Returns
-        -------
-        dict
-            "rounds", "accuracy" of the last test (None if there was none), and "reproducible":
-            False.
-        """
-        num_rounds = count_of("num_rounds", num_rounds, 1)
-        num_epochs = count_of("num_epochs", num_epochs)
-        test_every = count_of("test_every", test_every)
-        training = {**(options or {}), "num_epochs": num_epochs}
-        tested: dict[str, Any] = {}
-        for number in range(1, num_rounds + 1):
-            if num_epochs:
-                with self.lock:
-                    result_of(self.call_task("trainer", "train", args=training))
-            if peers := self._peers():
-                self._average_with(peers[self._peer_generator().integers(len(peers))])
-            metrics: dict[str, Any] = {}
-            if test_every and number % test_every == 0:
-                metrics = tested = result_of(self.call_task("trainer", "test"))
-            self.round_completed.emit(args={**metrics, "round": number})
-        return {"rounds": num_rounds, "accuracy": tested.get("accuracy"), "reproducible": False}
+    def _do_round(self, training: dict[str, Any]) -> dict[str, Any]:
+        if training["num_epochs"]:
+            with self.lock:
+                result_of(self.call_task("trainer", "train", args=training))
+        if peers := self._peers():
+            self._average_with(peers[self._peer_generator().integers(len(peers))])
+        return {}
 
     @Service(expand=True)
     def average(self, caller: RoleInstanceID, update: Params) -> Any:
@@ -156,12 +119,3 @@ class AdPsgdWorker(GuardedRole):
 
     def _peers(self) -> list[RoleInstanceID]:
         return in_order(self.ctx.relationships.get_relationship_view("peer"))
-
-    def _peer_generator(self) -> np.random.Generator:
-        if self._rng is None:
-            self._rng = (
-                self.rng("peers")
-                if self.seed is None
-                else generator_of(self.seed, self.id.actor_name)
-            )
-        return self._rng

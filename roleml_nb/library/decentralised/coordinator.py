@@ -10,7 +10,8 @@ from uuid import uuid4
 from roleml_nb.library.attempts import Attempt
 from roleml_nb.library.channel_numbers import count_of
 from roleml_nb.library.channel_types import Options
-from roleml_nb.library.ordering import in_order, without
+from roleml_nb.library.members import drop_lost, members_of
+from roleml_nb.library.ordering import without
 from roleml_nb.library.pausing import Pausable
 from roleml_nb.role import (
     Element,
@@ -102,21 +103,7 @@ class DecentralisedCoordinator(Pausable):
         return {"rounds": num_rounds, "nodes": len(members), "accuracy": tested.get("accuracy")}
 
     def _members(self) -> list[RoleInstanceID]:
-        node = self.id.actor_name
-        known = self.ctx.relationships.get_relationship_view("mixer")
-        members = in_order(set(known) - self._lost)
-        self.require(
-            members or not known,
-            f"all nodes of relationship 'mixer' of {node} are lost:"
-            f" {', '.join(map(str, in_order(known)))}; make them anew with bed.respawn(), or relate"
-            " others",
-        )
-        self.require(
-            members,
-            f"relationship 'mixer' of {node} is empty: relate the nodes first, "
-            f"e.g. %rml relate {node} mixer=node*/mixer",
-        )
-        return members
+        return members_of(self, "mixer", "the nodes", "node*/mixer", self._lost)
 
     def _do_round(self, num_epochs: int, options: dict[str, Any] | None) -> list[RoleInstanceID]:
         number = self.rounds + 1
@@ -148,9 +135,16 @@ class DecentralisedCoordinator(Pausable):
         self._unfinished = ""
         return without(members, self._lost)
 
-    def _record_lost(self, member: RoleInstanceID) -> None:
-        self._lost.add(member)
-        self._anew = True
+    def _drop_lost(self, answers: list[tuple[RoleInstanceID, Any]]) -> dict[RoleInstanceID, Any]:
+        """Return the answers of nodes that are there; those that are lost are left out from now on.
+
+        Others begin anew in the next round then.
+        """
+        lost = len(self._lost)
+        try:
+            return drop_lost(self, answers, self._lost)
+        finally:
+            self._anew |= len(self._lost) > lost
 
     def _undo_unfinished(self, members: list[RoleInstanceID]) -> None:
         """Have all nodes undo a round that was given up."""
@@ -161,11 +155,7 @@ class DecentralisedCoordinator(Pausable):
                 {"attempt": self._unfinished},
                 on_error=ErrorHandlingStrategy.KEEP,
             )
-            for member, answer in answers:
-                if isinstance(answer, GONE):
-                    self._record_lost(member)
-                elif isinstance(answer, Exception):
-                    raise answer
+            self._drop_lost(answers)
             self._unfinished = ""
 
     def _call_all(
@@ -178,8 +168,7 @@ class DecentralisedCoordinator(Pausable):
 
         The first error is raised when all calls have ended.
         """
-        results: list[Any] = []
-        errors: list[Exception] = []
+        answers: list[tuple[RoleInstanceID, Any]] = []
         with Attempt() as attempt:
             calls: list[tuple[RoleInstanceID, TaskInvocation]] = attempt.add(
                 self.call_task_group(
@@ -188,16 +177,12 @@ class DecentralisedCoordinator(Pausable):
             )
             for member, invocation in calls:
                 try:
-                    results.append(invocation.result())
-                except GONE as error:
-                    self.logger.warning("%s is left out from now on: %s", member, error)
-                    self._record_lost(member)
+                    answers.append((member, invocation.result()))
                 except Exception as error:
-                    errors.append(error)
-                    attempt.cancel()
-            if errors:
-                raise errors[0]
-        return results
+                    answers.append((member, error))
+                    if not isinstance(error, GONE):
+                        attempt.cancel()
+        return list(self._drop_lost(answers).values())
 
     def _test_all(self, members: list[RoleInstanceID]) -> dict[str, Any]:
         tested = self._call_all(members, "test")
@@ -215,14 +200,7 @@ class DecentralisedCoordinator(Pausable):
         answers = self.call_group(
             members, "get-peers", {"round": number}, on_error=ErrorHandlingStrategy.KEEP
         )
-        answered: dict[RoleInstanceID, dict[str, Any]] = {}
-        for member, answer in answers:
-            if isinstance(answer, GONE):
-                self._record_lost(member)
-            elif isinstance(answer, Exception):
-                raise answer
-            else:
-                answered[member] = answer
+        answered = self._drop_lost(answers)
         if self.topology.implemented:
             graph = self._topology_graph(list(answered), number)
         else:

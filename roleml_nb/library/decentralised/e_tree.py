@@ -16,6 +16,7 @@ from roleml_nb.library.channel_numbers import count_of
 from roleml_nb.library.channel_types import Params
 from roleml_nb.library.federated.aggregator import FedAvgAggregator
 from roleml_nb.library.federated.rounds import Outcome, Quorum
+from roleml_nb.library.members import drop_lost, members_of
 from roleml_nb.library.ordering import in_order, without
 from roleml_nb.role import ArgumentError, ErrorHandlingStrategy, RoleInstanceID, Service, Task
 from roleml_nb.role.checks.numbers import as_count
@@ -160,15 +161,9 @@ class TreeAggregator(FedAvgAggregator):
         answers = self.call_group(
             group, "apply-update", payloads={"update": update}, on_error=ErrorHandlingStrategy.KEEP
         )
-        for member, answer in answers:
-            if isinstance(answer, GONE):
-                self.logger.warning("%s is left out: %s", member, answer)
-                self._gone.add(member)
-            elif isinstance(answer, Exception):
-                raise answer
-            else:
-                self._have_it.add(member)
-                self._record_sizes({member: answer})
+        for member, size in drop_lost(self, answers, self._gone).items():
+            self._have_it.add(member)
+            self._record_sizes({member: size})
 
     def _do_round(
         self,
@@ -196,18 +191,4 @@ class TreeAggregator(FedAvgAggregator):
         return in_order({*outcome.failed, *self._gone})
 
     def _children(self) -> list[RoleInstanceID]:
-        known = self.ctx.relationships.get_relationship_view("trainer")
-        below = in_order(set(known) - self._gone)
-        node = self.id.actor_name
-        self.require(
-            below or not known,
-            f"all nodes of relationship 'trainer' of {node} are lost:"
-            f" {', '.join(map(str, in_order(known)))}; make them anew with bed.respawn(), or relate"
-            " others",
-        )
-        self.require(
-            below,
-            f"relationship 'trainer' of {node} is empty: relate those below first, "
-            f"e.g. %rml relate {node} trainer=leaf*/trainer",
-        )
-        return below
+        return members_of(self, "trainer", "those below", "leaf*/trainer", self._gone)

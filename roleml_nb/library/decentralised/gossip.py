@@ -11,21 +11,18 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from roleml_nb.library.aggregation.contributions import emit_contributions
 from roleml_nb.library.aggregation.mergers import average
 from roleml_nb.library.aggregation.same_entries import check_entries
 from roleml_nb.library.attempts import result_of
 from roleml_nb.library.channel_numbers import count_of
-from roleml_nb.library.channel_types import Options, Params
+from roleml_nb.library.channel_types import Params
 from roleml_nb.library.locking import GuardedRole
-from roleml_nb.library.ordering import generator_of, in_order
-from roleml_nb.library.pausing import Pausable
-from roleml_nb.role import ArgumentError, CallTimeout, Element, Event, RoleInstanceID, Service, Task
-from roleml_nb.role.checks.numbers import check_seed
+from roleml_nb.library.ordering import in_order
+from roleml_nb.role import ArgumentError, CallTimeout, Element, Event, RoleInstanceID, Service
 from roleml_nb.role.errors import GONE
 
+from .peer_rounds import PeerRounds
 from .token_accounts import Proactive, TokenAccount
 
 __all__ = ["GossipAggregator", "GossipCoordinator"]
@@ -126,7 +123,7 @@ class GossipAggregator(GuardedRole):
         }
 
 
-class GossipCoordinator(Pausable):
+class GossipCoordinator(PeerRounds):
     """Runs one node of gossip learning (Ormándi et al. 2013).
 
     In each round, it trains, merges, and exchanges models with random peers.
@@ -135,7 +132,8 @@ class GossipCoordinator(Pausable):
     relationship ``peer``: aggregators of other nodes. A peer that does not answer is skipped with a
     warning: gossip tolerates loss. Element: `account`, a `TokenAccount`, which decides the number
     of messages in a round; one, unless given. No node waits for another, so a run cannot be
-    reproduced.
+    reproduced. ``round-completed`` carries the model's "age", "merged" (the number of received
+    models) and "sent" (exchanges that this node began), too.
 
     Parameters
     ----------
@@ -152,83 +150,35 @@ class GossipCoordinator(Pausable):
     """
 
     account: Any = Element(TokenAccount, default_constructor=Proactive)
-    round_completed = Event()
 
     def __init__(self, seed: int | None = None, mode: str = "push", order: str = "train-merge"):
-        super().__init__()
+        super().__init__(seed)
         for option, value, allowed in (("mode", mode, MODES), ("order", order, ORDERS)):
             if value not in allowed:
                 raise ArgumentError(
                     f"{option} must be {' or '.join(map(repr, allowed))}, got {value!r}"
                 )
-        self.seed = None if seed is None else check_seed(seed)
         self.mode = mode
         self.order = order
         self.age = 0
         self.exchanged = 0
         """The number of exchanges that this node has begun."""
-        self._rng: np.random.Generator | None = None
 
-    @Task(expand=True)
-    def run(
-        self,
-        caller: RoleInstanceID,
-        num_rounds: int,
-        num_epochs: int = 1,
-        test_every: int = 0,
-        options: Options | None = None,
-    ) -> dict[str, Any]:
-        """Run `num_rounds` rounds of `num_epochs` local epochs (0: merge only).
-
-        After each round, ``round-completed`` carries "round" (from 1), "age", "merged" (the number
-        of received models), "sent" (exchanges that this node began), and, every `test_every` rounds
-        (0: never), the trainer's test metrics. `options` go to the trainer's ``train``.
-
-        Returns
-        -------
-        dict
-            "rounds", "accuracy" of the last test (None if there was none), and "reproducible":
-            False.
-        """
-        num_rounds = count_of("num_rounds", num_rounds, 1)
-        num_epochs = count_of("num_epochs", num_epochs)
-        test_every = count_of("test_every", test_every)
+    def _check_peers(self) -> None:
         node = self.id.actor_name
         self.require(
             self._peers() or self._only_node(),
             f"relationship 'peer' of {node} names no other node: relate "
             f"the peers first, e.g. %rml relate {node} peer=node*/aggregator",
         )
-        training = {**(options or {}), "num_epochs": num_epochs}
-        tested: dict[str, Any] = {}
-        for number in range(1, num_rounds + 1):
-            self.before_round()
-            merged = (
-                self._merge_and_train(training)
-                if self.order == "merge-train"
-                else self._train_and_merge(training)
-            )
-            sent = self._gossip(merged)
-            metrics: dict[str, Any] = {}
-            if test_every and number % test_every == 0:
-                metrics = tested = result_of(self.call_task("trainer", "test"))
-            self.round_completed.emit(
-                args={
-                    **metrics,
-                    "round": number,
-                    "age": self.age,
-                    "merged": merged["merged"],
-                    "sent": sent,
-                }
-            )
-        return {"rounds": num_rounds, "accuracy": tested.get("accuracy"), "reproducible": False}
 
-    def _train_and_merge(self, training: dict[str, Any]) -> dict[str, Any]:
-        return self._merge(self._train(training))
-
-    def _merge_and_train(self, training: dict[str, Any]) -> dict[str, Any]:
-        merged = self._merge(self.call("trainer", "get-model"))
-        return {**merged, "update": self._train(training)}
+    def _do_round(self, training: dict[str, Any]) -> dict[str, Any]:
+        if self.order == "merge-train":
+            merged = self._merge(self.call("trainer", "get-model"))
+            merged = {**merged, "update": self._train(training)}
+        else:
+            merged = self._merge(self._train(training))
+        return {"age": self.age, "merged": merged["merged"], "sent": self._gossip(merged)}
 
     def _train(self, training: dict[str, Any]) -> Any:
         if not training["num_epochs"]:
@@ -263,21 +213,16 @@ class GossipCoordinator(Pausable):
         peers = self._peers()
         if self.mode != "push":
             self.call("aggregator", "show", args={"age": self.age}, payloads={"update": update})
-        if self._rng is None:
-            self._rng = (
-                self.rng("peers")
-                if self.seed is None
-                else generator_of(self.seed, self.id.actor_name)
-            )
+        rng = self._peer_generator()
         count = 0
         account = self.account()
         for number in range(merged["merged"]):
-            count += account.react(number < merged["useful"], self._rng)
-        count += account.tick(self._rng)
+            count += account.react(number < merged["useful"], rng)
+        count += account.tick(rng)
         if not peers:
             return 0
         for _ in range(count):
-            self._exchange(peers[self._rng.integers(len(peers))], update)
+            self._exchange(peers[rng.integers(len(peers))], update)
         self.exchanged += count
         return count
 

@@ -12,9 +12,9 @@ from roleml_nb.library.attempts import restore_trainer, result_of, save_trainer
 from roleml_nb.library.channel_numbers import count_of
 from roleml_nb.library.channel_types import Options, Roles
 from roleml_nb.library.locking import GuardedRole
+from roleml_nb.library.members import drop_lost
 from roleml_nb.library.ordering import in_order, without
 from roleml_nb.role import ErrorHandlingStrategy, Event, RoleInstanceID, Service, Task
-from roleml_nb.role.errors import GONE
 
 __all__ = ["Mixer", "Received", "updates_of"]
 
@@ -183,12 +183,8 @@ class Mixer(GuardedRole):
             on_error=ErrorHandlingStrategy.KEEP,
         )
         reached: list[RoleInstanceID] = []
-        for receiver, answer in answers:
-            if isinstance(answer, GONE):
-                self.logger.warning("%s did not take the model: %s", receiver, answer)
-            elif isinstance(answer, Exception):
-                raise answer
-            elif answer is False:
+        for receiver, accepted in drop_lost(self, answers, set()).items():
+            if accepted is False:
                 self.logger.info("%s can make nothing of the message of this round", receiver)
             else:
                 reached.append(receiver)

@@ -10,6 +10,7 @@ from roleml_nb.library.aggregation.contributions import emit_contributions
 from roleml_nb.library.attempts import result_of
 from roleml_nb.library.channel_numbers import count_of
 from roleml_nb.library.channel_types import Options
+from roleml_nb.library.members import drop_lost, members_of
 from roleml_nb.library.ordering import in_order, without
 from roleml_nb.library.pausing import Pausable
 from roleml_nb.role import (
@@ -127,7 +128,7 @@ class RingCoordinator(Pausable):
                 args={"round": self._unfinished},
                 on_error=ErrorHandlingStrategy.KEEP,
             )
-            self._drop_lost(answers)
+            drop_lost(self, answers, self._lost)
             self._unfinished = ""
 
     def _members(self, before: list[RoleInstanceID]) -> list[RoleInstanceID]:
@@ -135,42 +136,20 @@ class RingCoordinator(Pausable):
 
         Nodes are new if they are not in `before`; if all are, the first one's model is taken.
         """
-        known = self.ctx.relationships.get_relationship_view("ring")
-        ring = in_order(set(known) - self._lost)
-        node = self.id.actor_name
-        self.require(
-            ring or not known,
-            f"all nodes of relationship 'ring' of {node} are lost:"
-            f" {', '.join(map(str, in_order(known)))}; make them anew with bed.respawn(), or relate"
-            " others",
-        )
-        self.require(
-            ring,
-            f"relationship 'ring' of {node} is empty: relate the nodes of the ring first, "
-            f"e.g. %rml relate {node} ring=node*/aggregator",
-        )
+        ring = members_of(self, "ring", "the nodes of the ring", "node*/aggregator", self._lost)
         new = without(ring, before)
         if new:
             giver = next((member for member in ring if member in before), ring[0])
             try:
                 model = self.call(giver, "get-model")
             except GONE as error:
-                self._drop_lost([(giver, error)])
+                drop_lost(self, [(giver, error)], self._lost)
                 return self._members(without(before, [giver]))
             answers = self.call_group(
                 new, "apply-update", payloads={"update": model}, on_error=ErrorHandlingStrategy.KEEP
             )
-            self._drop_lost(answers)
+            drop_lost(self, answers, self._lost)
         return without(ring, self._lost)
-
-    def _drop_lost(self, answers: list[tuple[RoleInstanceID, Any]]) -> None:
-        """Record nodes whose answer says that they are lost; raise any other error."""
-        for member, answer in answers:
-            if isinstance(answer, GONE):
-                self.logger.warning("%s is left out from now on: %s", member, answer)
-                self._lost.add(member)
-            elif isinstance(answer, Exception):
-                raise answer
 
     def _train(
         self, ring: list[RoleInstanceID], args: dict[str, Any]
@@ -194,7 +173,7 @@ class RingCoordinator(Pausable):
             answers = self.call_group(
                 ring, "abandon", args={"key": key}, on_error=ErrorHandlingStrategy.KEEP
             )
-            self._drop_lost(answers)
+            drop_lost(self, answers, self._lost)
             raise
         finally:
             if len(self._lost) == lost:  # else the others go on, for the next try

@@ -9,7 +9,7 @@ import numpy as np
 
 from roleml_nb.library.arrivals import first_answer
 from roleml_nb.library.attempts import result_of
-from roleml_nb.library.ordering import in_order
+from roleml_nb.library.members import members_of
 from roleml_nb.library.pausing import Pausable
 from roleml_nb.role import Event, NodeLost, RoleInstanceID, Service
 
@@ -42,14 +42,7 @@ class Coordinator(Pausable):
         return self._update
 
     def _clients(self) -> list[RoleInstanceID]:
-        clients = in_order(self.ctx.relationships.get_relationship_view("trainer"))
-        node = self.id.actor_name
-        self.require(
-            clients,
-            f"relationship 'trainer' of {node} is empty: relate the clients first, "
-            f"e.g. %rml relate {node} trainer=client*/trainer",
-        )
-        return clients
+        return members_of(self, "trainer", "the clients", "client*/trainer")
 
     def _initial_model(
         self, clients: list[RoleInstanceID], fresh: bool = False

@@ -10,6 +10,7 @@ import torch
 from roleml_nb import CallerError, Each, HandlerError, Role, Service, impl
 from roleml_nb.library import AdPsgdWorker, EpochTrainer, average, consensus_distance
 from roleml_nb.workload import digits, digits_test, mlp
+from tests.waiting import until
 
 
 def workers(bed, name, active, passive, seed=0):
@@ -50,6 +51,21 @@ def test_a_pair_has_the_mean_of_both_afterwards(bed):
     mean = average([one, two])
     for found in models(bed, "pair"):
         assert all(torch.equal(found[name], mean[name]) for name in mean)
+
+
+def test_a_paused_worker_waits_before_its_next_round_and_answers(bed):
+    workers(bed, "rests", 1, 1, seed=9)
+    bed.call("rests-*/worker", "pause")
+    passive = bed.run("rests-p1/worker", "run", {"num_rounds": 1, "num_epochs": 0})
+    active = bed.run("rests-a1/worker", "run", {"num_rounds": 3, "num_epochs": 0})
+    bed.call("rests-a1/worker", "step")
+    until(lambda: active.progress.done == 1, "one round", 30)
+    one, two = models(bed, "rests")
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    assert not active.done() and not passive.done()
+    bed.call("rests-*/worker", "resume")
+    assert active.result(30)["rounds"] == 3
+    assert passive.result(30)["rounds"] == 1
 
 
 def test_it_learns_and_ends_by_itself_with_all_workers_at_once(bed):
