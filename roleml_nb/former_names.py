@@ -20,12 +20,14 @@ __all__ = ["CLASSES", "MODULES", "install"]
 
 PACKAGE = __name__.partition(".")[0]
 MODULES = {
+    "actor.checkpoint": "actor.snapshot",
     "actor.emissions": "actor.events.emissions",
     "actor.failures": "actor.replay",
     "actor.inbox": "actor.events.inbox",
-    "actor.keeping": "actor.undo",
+    "actor.keeping": "actor.state_requests",
     "actor.luggage": "actor.snapshot",
     "actor.subscriptions": "actor.events.subscriptions",
+    "actor.undo": "actor.state_requests",
     "course.plug": "course.power_plug",
     "course.small": "course.toy_roles",
     "library.ad_psgd": "library.decentralised.ad_psgd",
@@ -117,6 +119,7 @@ MODULES = {
 }
 """{former: present}, both below the package."""
 CLASSES: dict[str, dict[str, str]] = {
+    "actor.checkpoint": {"Kept": "FormerRole", "NodeState": "NodeSnapshot"},
     "actor.luggage": {"Luggage": "RoleSnapshot"},
     "library.arithmetic": {"moved": "add_step"},
     "library.oort": {"Known": "ObservedUtility"},

@@ -24,7 +24,6 @@ from roleml_nb.role.channels import Handler
 from roleml_nb.role.running import running
 
 from .caller import Caller
-from .checkpoint import Checkpoint
 from .dispatch import Dispatch
 from .errors import describe
 from .events.emissions import Emissions
@@ -33,7 +32,8 @@ from .host import ActorHost
 from .migration import Migration
 from .role_table import RoleTable
 from .routines import Routines
-from .undo import TerminationUndo
+from .snapshot import Activity
+from .state_requests import StateRequests
 
 __all__ = ["Actor"]
 
@@ -82,12 +82,11 @@ class Actor:
         self.migration = Migration(self)
         self.emissions = Emissions(self.roles, host, self.migration.wait_until_settled)
         self.subscriptions = Subscriptions(self.roles, self.caller, host)
-        self.checkpoint = Checkpoint(self)
-        self.undo = TerminationUndo(self)
+        self.states = StateRequests(self)
         self.ctx.relationships.add_to_relationship("/", RoleInstanceID(name, NATIVE))
         self.add_role(NATIVE, native_role)
         self.start_role(NATIVE)
-        parts = (self.emissions, self.migration, self.checkpoint, self.undo)
+        parts = (self.emissions, self.migration, self.states)
         host.router.register(
             name,
             Dispatch(self.roles, self.subscriptions, host, {type(part): part for part in parts}),
@@ -153,6 +152,33 @@ class Actor:
         """
         self.roles.lifecycle(instance_name).terminate(timeout)
         self._finalize(instance_name, timeout)
+
+    def halt_role(self, instance_name: str, timeout: float | None) -> Activity:
+        """Stop a role's main routine and pause it; return the activity that `resume_role` brings
+        it back to.
+
+        It goes on when that takes longer than `timeout` seconds: StatusError of handlers,
+        TimeoutError of the main routine.
+        """
+        lifecycle = self.roles.lifecycle(instance_name)
+        running = instance_name in self.routines.running()
+        activity = Activity(lifecycle.status is Status.PAUSED, running)
+        try:
+            self.routines.halt(instance_name, timeout)
+            lifecycle.pause(timeout)
+            lifecycle.wait_for_callbacks(timeout)
+        except Exception:
+            self.resume_role(instance_name, activity)
+            raise
+        return activity
+
+    def resume_role(self, instance_name: str, activity: Activity) -> None:
+        """Have a role go on as it did before `halt_role`."""
+        lifecycle = self.roles.lifecycle(instance_name)
+        if not activity.paused and lifecycle.status is Status.PAUSED:
+            lifecycle.resume()
+        if activity.running:
+            self.routines.restart(instance_name)
 
     def discard_role(self, instance_name: str) -> None:
         """Remove a role whose start failed."""

@@ -21,13 +21,14 @@ from roleml_nb.role import (
     NodeLost,
     RoleInstanceID,
     RoleMLError,
-    Status,
     StatusError,
 )
 
 from .events.emissions import Emissions
 from .snapshot import (
     PREDEFINED,
+    Activity,
+    Emitted,
     Events,
     RoleSnapshot,
     capture,
@@ -56,7 +57,8 @@ class Migration:
 
     def __init__(self, actor: Actor):
         self._actor = actor
-        self._arrivals: dict[RoleInstanceID, RoleInstanceID] = {}
+        self._arrivals: dict[str, tuple[RoleInstanceID, Activity]] = {}
+        """Former addresses of roles that have arrived, by their name here, and their activity."""
         self._leaving: set[str] = set()
         self._settled = Condition()
         self.listeners: list[Callable[[RoleInstanceID, RoleInstanceID, Names, Names], None]] = []
@@ -73,21 +75,18 @@ class Migration:
         `Testbed.migrate`.
         """
         actor, old = self._actor, self._actor.roles.instance(name)
-        lifecycle = actor.roles.lifecycle(name)
         if to == old:
             raise CallerError(f"{old} is there already")
-        paused = lifecycle.status is Status.PAUSED
+        activity = actor.halt_role(name, timeout)
         steps = _Steps(actor)
         try:
-            actor.routines.halt(name, timeout)
-            lifecycle.pause(timeout)
-            lifecycle.wait_for_callbacks(timeout)
-            added = self._send(name, to, conflicts, steps, paused)
+            snapshot = capture(actor, name, "move", conflicts, activity)
+            snapshot.events = []  # they follow, with those that come meanwhile
+            added = self._send(snapshot, to, steps)
         except Exception:
             steps.undo()
             self._settle(name)
-            if not paused:
-                self._resume(name)
+            actor.resume_role(name, activity)
             raise
         self._finish_departure(name, to)
         self._settle(name)
@@ -104,12 +103,9 @@ class Migration:
             self._leaving.discard(name)
             self._settled.notify_all()
 
-    def _send(
-        self, name: str, to: RoleInstanceID, conflicts: str, steps: _Steps, paused: bool
-    ) -> Names:
-        actor, old = self._actor, self._actor.roles.instance(name)
-        away = to.actor_name
-        snapshot = capture(actor, name, conflicts)
+    def _send(self, snapshot: RoleSnapshot, to: RoleInstanceID, steps: _Steps) -> Names:
+        actor, old = self._actor, snapshot.old
+        away, name = to.actor_name, old.instance_name
         waiting: dict[tuple[RoleInstanceID, str], int] = {}
         steps.undo_by(
             lambda: self._requeue(
@@ -141,7 +137,6 @@ class Migration:
             old=old,
             events=waiting_events(actor, name),
             emissions=actor.emissions.of_role(name),
-            paused=paused,
         )
         return added
 
@@ -167,12 +162,6 @@ class Migration:
             if inbox is not None:
                 inbox.insert(waiting.get((emitter, channel), len(inbox)), contents)
 
-    def _resume(self, name: str) -> None:
-        """Resume a role, also one that was not yet paused."""
-        if not self._actor.roles.lifecycle(name).ready:
-            self._actor.roles.lifecycle(name).resume()
-        self._actor.routines.start(name)
-
     def _finish_departure(self, name: str, to: RoleInstanceID) -> None:
         actor = self._actor
         for element in actor.roles[name].__dict__["_elements"].values():
@@ -182,7 +171,7 @@ class Migration:
         actor.roles.moved[name] = to
         lifecycle = actor.roles.lifecycle(name)
         actor.delete_role(name)
-        self._arrivals.pop(actor.roles.instance(name), None)
+        self._arrivals.pop(name, None)
         lifecycle.offloaded(to)
 
     # arriving
@@ -200,7 +189,7 @@ class Migration:
             )
         new = self._new_relationships(snapshot)
         restore(actor, name, snapshot)
-        self._arrivals[actor.roles.instance(name)] = snapshot.old
+        self._arrivals[name] = snapshot.old, snapshot.activity
         return new
 
     def _new_relationships(self, snapshot: RoleSnapshot) -> list[str]:
@@ -232,22 +221,21 @@ class Migration:
         name: str,
         old: RoleInstanceID,
         events: Events,
-        emissions: dict[str, Any],
-        paused: bool,
+        emissions: Emitted,
     ) -> None:
         """Resume the role: every node knows its new address."""
-        if self._arrivals.get(self._actor.roles.instance(name)) != old:
+        expected, activity = self._arrivals.get(name, (None, Activity()))
+        if expected != old:
             raise StatusError(f"node '{self._actor.name}' does not expect {old}")
         restore_events(self._actor, name, events)
         self._actor.emissions.adopt(name, emissions)
-        if not paused:
-            self._resume(name)
+        self._actor.resume_role(name, activity)
 
     @node_request("abandon", Sender.NODE, about=("old",))
     def abandon(self, *, name: str, old: RoleInstanceID) -> list:
         """Discard the role, which goes on where it was; return the events that came here for it."""
         new = self._actor.roles.instance(name)
-        if self._arrivals.get(new) != old:
+        if self._arrivals.pop(name, (None,))[0] != old:
             return []
         try:
             for _, emitter, event in self._actor.subscriptions.of_role(name):

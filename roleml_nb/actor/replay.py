@@ -8,16 +8,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from roleml_nb.messaging.serialization.codec import Body, encode
-from roleml_nb.role import (
-    NATIVE,
-    CallCancelled,
-    CallerError,
-    ElementImplementation,
-    Role,
-    RoleInstanceID,
-)
+from roleml_nb.role import NATIVE, CallCancelled, CallerError, RoleInstanceID
 
-from .snapshot import capture_elements, check_sendable
+from .snapshot import RoleSnapshot, capture_state
 
 if TYPE_CHECKING:
     from .actor import Actor
@@ -47,15 +40,11 @@ class Failure:
 
 @dataclass(frozen=True)
 class ReplayState:
-    """All that replays a handler: the role's class, its state and elements as they are now, and its
-    place.
-    """
+    """All that replays a handler: the role with its state as it is now, and its place."""
 
     failure: Failure
     message: tuple[Mapping[str, Any], Mapping[str, Any]]
-    cls: type[Role]
-    state: Any
-    elements: dict[str, tuple[ElementImplementation, tuple[str, Any]]]
+    snapshot: RoleSnapshot
     relationships: dict[str, list[RoleInstanceID]]
     roles: list[str]
     place: dict[str, Any]
@@ -130,24 +119,19 @@ def capture_replay(actors: Mapping[str, Actor], failure: Failure) -> ReplayState
     """Capture all that replays a failure; CallerError when a part is gone, or cannot be sent."""
     what = f"{failure.role}.{failure.channel}"
     actor = actors.get(failure.role.actor_name)
-    role = actor.roles.get(failure.role.instance_name) if actor is not None else None
-    if actor is None or role is None:
+    if actor is None or failure.role.instance_name not in actor.roles:
         raise CallerError(f"{what} cannot be played again: the role is not there any more")
     if failure.missing:
         raise CallerError(
             f"{what} cannot be played again: its message is not here: {failure.missing}"
         )
-    state = role.__getstate__()
-    elements = capture_elements(role)
-    check_sendable(failure.role, state, elements, "be played again")
+    snapshot = capture_state(actor, failure.role.instance_name, "be played again")
     known = actor.ctx.relationships
     message = ({}, {}) if failure.message is None else failure.message.decode()
     return ReplayState(
         replace(failure, message=None),
         message,
-        type(role),
-        state,
-        elements,
+        snapshot,
         {name: list(known.members(name)) for name in known.all_relationships()},
         list(actor.roles),
         {

@@ -189,24 +189,26 @@ class ElementInstance(Generic[T]):
         finally:
             self.reset()
 
-    def get_state(self) -> tuple[str, Any]:
+    def get_state(self) -> tuple[str, Any, bool]:
         """Return the state that travels with a role that moves.
 
         ("file", bytes or text) where there are serializer and deserializer, else ("object", the
-        object); ("", None) when it is not built.
+        object); ("", None) when it is not built. The last item is True if it is initialized.
         """
         with self._lock:
             if self._object is None:
-                return "", None
+                return "", None, False
             if self._serializer is None or self._deserializer is None:
-                return "object", self._object
+                return "object", self._object, self._initialized
             file = StringIO() if self._mode("serializer") == "text" else BytesIO()
             self._serializer(self._object, file)
-            return "file", file.getvalue()
+            return "file", file.getvalue(), self._initialized
 
-    def set_state(self, state: tuple[str, Any]) -> None:
-        """Restore the state that `get_state` returned on another node."""
-        kind, content = state
+    def set_state(self, state: tuple[Any, ...]) -> None:
+        """Restore the state that `get_state` returned on another node; files of earlier versions
+        have no last item, since all of it was initialized.
+        """
+        kind, content, *initialized = state
         with self._lock:
             if kind == "file":
                 self.deserialize(
@@ -214,7 +216,7 @@ class ElementInstance(Generic[T]):
                 )
             elif kind == "object":
                 self._object = self._check(content)
-                self._initialized = True
+            self._initialized = all(initialized)
 
     def update(self, element: Element[T], convert: Callable[[Any], Any]) -> None:
         """Become an element of a new version of the role's class; the object stays.

@@ -207,6 +207,7 @@ class Testbed:
             seed, fleet, self._calls, self.registry, self.versions, self.code_changes
         )
         """These parts together, as the operations take them."""
+        self.fleet.home.actors[NOTEBOOK].migration.listeners.append(self.deployment.record_move)
         self.runs = Runs()
         """The calls that `run` has begun."""
         self.errors.run = self.runs.first_under_way

@@ -48,16 +48,11 @@ KIND_TABLE = {
             "adopted",
             "abandon",
             "repoint",
-            "undo-listener",
-            "undo-listen",
+            "listen",
         ),
         NODES,
     ),
-    **{
-        f"checkpoint-{step}": NOTEBOOK
-        for step in ("describe", "capture", "prepare", "clear", "restore", "discard")
-    },
-    **{f"undo-{step}": NOTEBOOK for step in ("capture", "release", "restore")},
+    **dict.fromkeys(("describe", "capture", "prepare", "restore", "release"), NOTEBOOK),
     "host": set(),
     "x": set(),
     "": set(),
@@ -409,7 +404,7 @@ def test_what_no_control_is_costs_nothing_that_came_with_it(bed):
         "babbler/meddler",
         "send",
         {
-            "kind": "checkpoint-describe",
+            "kind": "describe",
             "target": "babbler/actor",
             "channel": "",
             "content": None,

@@ -206,6 +206,11 @@ class Emissions:
 
     # moving
 
+    def names(self) -> set[str]:
+        """Return the names of roles that have emitted, or have subscribers."""
+        with self._lock:
+            return {name for name, _ in (*self._subscribers, *self._emitted)}
+
     def of_role(self, instance_name: str) -> dict[str, tuple[int, dict[ListenerKey, Subscriber]]]:
         """Return the emissions that travel with a role: {channel: (events so far, subscribers)}."""
         with self._lock:

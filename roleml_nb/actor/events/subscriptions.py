@@ -98,26 +98,28 @@ class Subscriptions:
         mode: str,
         *,
         automatic: bool = False,
+        name: str = "",
     ) -> None:
         """Subscribe one of our roles; return when the emitter has registered it.
 
-        ValueError for a condition or mode that does not exist. Several handlers of one
-        channel are called in the order of their definition.
+        `name` is the listener's, if it has had one before. ValueError for a condition or mode that
+        does not exist. Several handlers of one channel are called in the order of their definition.
         """
         check_conditions(conditions)
         if mode not in ("once", "forever"):
             raise ValueError(f"mode must be 'once' or 'forever', not {mode!r}")
         role = self._roles[instance_name]
         wanted = {}
-        for name, value in conditions.items():
-            wanted[name] = getattr(role, value.name) if isinstance(value, attribute) else value
+        for entry, value in conditions.items():
+            wanted[entry] = getattr(role, value.name) if isinstance(value, attribute) else value
         key = (instance_name, target, channel)
-        name = getattr(method, "__name__", type(method).__name__)
         with self._lock:
             known = self._inboxes[key].listeners if key in self._inboxes else {}
             if any(listener.method == method for listener in known.values()):
                 return
-            if not automatic:
+            method_name = getattr(method, "__name__", type(method).__name__)
+            name = name or method_name
+            if name == method_name and not automatic:
                 name = f"{name} {len(known) + 1}"
                 while name in known:
                     name += "+"
@@ -353,6 +355,10 @@ class Subscriptions:
     def repoint(self, old: RoleInstanceID, new: RoleInstanceID) -> None:
         """Replace an emitter's address by its new one."""
         with self._lock:
+            for name, emitter, channel, listener in list(self._fired):
+                if emitter == old:
+                    self._fired.remove((name, emitter, channel, listener))
+                    self._fired.add((name, new, channel, listener))
             for key in list(self._inboxes):
                 if key[1] == old:
                     inbox = self._inboxes[key[0], new, key[2]] = self._inboxes.pop(key)

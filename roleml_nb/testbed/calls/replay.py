@@ -15,6 +15,7 @@ from roleml_nb.actor.errors import own_frames
 from roleml_nb.actor.host import ActorHost
 from roleml_nb.actor.replay import ReplayState, encode_replay
 from roleml_nb.actor.role_table import RoleTable
+from roleml_nb.actor.snapshot import rebuild, restore_elements
 from roleml_nb.host import engine as remote
 from roleml_nb.host.host import Host
 from roleml_nb.messaging.serialization.codec import Body
@@ -23,7 +24,6 @@ from roleml_nb.role import (
     NOTEBOOK,
     ActorProfile,
     Context,
-    ElementInstance,
     Message,
     Role,
     RoleInstanceID,
@@ -125,18 +125,11 @@ class Replay:
 
     def __init__(self, host: Host, given: ReplayState):
         self._host, self._failed, self._message = host, given.failure, given.message
-        self.role: Role = given.cls.__new__(given.cls)
-        if hasattr(self.role, "__setstate__"):
-            self.role.__setstate__(given.state)
-        else:
-            self.role.__dict__.update(given.state or {})
-        where, actor = str(given.failure.role), _ReplayActor(host, given)
-        self.role.attach(given.failure.role.instance_name, actor)
-        elements = self.role.__dict__["_elements"] = {}
-        for name, (implementation, state) in given.elements.items():
-            declared = getattr(given.cls, given.cls.elements[name])
-            elements[name] = ElementInstance(declared, implementation, where, actor.ctx.workdir)
-            elements[name].set_state(state)
+        self.role: Role = rebuild(given.snapshot)
+        name, actor = given.failure.role.instance_name, _ReplayActor(host, given)
+        self.role.attach(name, actor)
+        actor.roles.add(name, self.role)
+        restore_elements(actor.roles, name, given.snapshot)
 
     @property
     def name(self) -> str:

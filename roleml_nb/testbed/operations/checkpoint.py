@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from roleml_nb.actor import Invocation
-from roleml_nb.actor.checkpoint import Checkpoint
+from roleml_nb.actor.state_requests import StateRequests
 from roleml_nb.host.quiesce import resume
 from roleml_nb.messaging.requests import NodeRequest
 from roleml_nb.role import (
@@ -63,7 +63,9 @@ def save(deployment: Deployment, path: str | os.PathLike[str], timeout: float) -
         with quiesced(fleet, timeout) as resting, zipfile.ZipFile(beside, "w") as file:
             write_testbed(file, _state(deployment, resting))
             seeds = []
-            for number, (seed, frames) in enumerate(_step(deployment, Checkpoint.capture, nodes)):
+            for number, (seed, frames) in enumerate(
+                _step(deployment, StateRequests.capture, nodes)
+            ):
                 write_frames(file, str(number), frames)
                 seeds.append(seed)
             header = {
@@ -157,13 +159,19 @@ def restore(deployment: Deployment, path: str | os.PathLike[str], timeout: float
         with quiesced(fleet, timeout) as resting:
             nodes: list[str] = header["nodes"]
             try:
-                _run_step(deployment, Checkpoint.prepare, nodes, _contents(file, nodes, state))
+                _run_step(deployment, StateRequests.prepare, nodes, _contents(file, nodes, state))
             except Exception as error:
-                _run_step(deployment, Checkpoint.discard, nodes)
+                _run_step(deployment, StateRequests.release, nodes)
                 if isinstance(error, CallerError | HandlerError | InternalError):
                     raise CheckpointError(f"cannot restore {os.fspath(path)}: {error}") from None
                 raise
-            _become(deployment, nodes, os.fspath(path))
+            try:
+                _run_step(deployment, StateRequests.restore, nodes)
+            except RoleMLError as error:
+                raise CheckpointError(
+                    f"not all nodes could be made what they are in {os.fspath(path)}, and the"
+                    f" testbed is neither what it was nor that: stop it. {error}"
+                ) from error
             for roles in (*resting.ready.values(), *resting.running.values()):
                 roles.clear()  # of these, nothing goes on
         _update_registry(deployment, state)
@@ -197,17 +205,6 @@ def _contents(
             if place == node:
                 options[name] = given[1]
         yield {"frames": read_frames(file, str(number)), "options": options}
-
-
-def _become(deployment: Deployment, nodes: list[str], path: str) -> None:
-    for request in (Checkpoint.clear, Checkpoint.restore):
-        try:
-            _run_step(deployment, request, nodes)
-        except RoleMLError as error:
-            raise CheckpointError(
-                f"not all nodes could be made what they are in {path}, and the testbed is neither"
-                f" what it was nor that: stop it. {error}"
-            ) from error
 
 
 def _spawn(deployment: Deployment, header: Mapping[str, Any], state: Mapping[str, Any]) -> None:

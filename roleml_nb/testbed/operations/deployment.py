@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from roleml_nb.role import RoleInstanceID
 from roleml_nb.testbed.calls.calls import Calls
@@ -27,6 +27,8 @@ class Deployment:
     registry: Registry
     versions: Versions
     code_changes: CodeChanges
+    moves: list[tuple[RoleInstanceID, RoleInstanceID]] = field(default_factory=list)
+    """Addresses of roles that have moved, old and new, in the order of their moves."""
 
     def is_lost(self, node: str) -> bool:
         """Return True if the host that the node lives on is lost."""
@@ -36,3 +38,7 @@ class Deployment:
         """Record that a role has ended."""
         self.registry.terminated(node, name)
         self.versions.terminated(RoleInstanceID(node, name))
+
+    def record_move(self, old: RoleInstanceID, new: RoleInstanceID, *_: object) -> None:
+        """Record that a role is elsewhere."""
+        self.moves.append((old, new))

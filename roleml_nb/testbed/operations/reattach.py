@@ -14,7 +14,7 @@ from itertools import count, starmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from roleml_nb.actor.checkpoint import Checkpoint
+from roleml_nb.actor.state_requests import StateRequests
 from roleml_nb.role import NOTEBOOK, RoleInstanceID, RoleMLError, TestbedError
 from roleml_nb.spec.board_layout import BoardLayout
 from roleml_nb.spec.spec import class_reference
@@ -200,9 +200,9 @@ def _is_role(role: Any) -> bool:
 def _restore_node(deployment: Deployment, node: str, written: dict[str, Any]) -> None:
     actor = deployment.fleet.home.actors[NOTEBOOK]
     try:
-        classes, relationships, links, contents = actor.ask_node(Checkpoint.describe, node).result(
-            STEP_TIMEOUT_S
-        )
+        classes, relationships, links, contents = actor.ask_node(
+            StateRequests.describe, node
+        ).result(STEP_TIMEOUT_S)
     except RoleMLError as error:  # it shows as lost, or its engine as busy; others are there
         actor.logger.warning("%s does not say what is there: %s", node, error)
         return

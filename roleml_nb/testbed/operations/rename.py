@@ -7,7 +7,7 @@ from roleml_nb.spec.patterns import expand
 
 from .deployment import Deployment
 from .migrate import migrate
-from .relate import link_relationship, relate
+from .relate import link_relationship, update_relationship
 from .remove import remove
 from .spawn import spawn
 
@@ -30,7 +30,8 @@ def rename(deployment: Deployment, old: str, new: str, on: str | None = None) ->
     try:
         for relationship, members in before.get(old, {}).items():
             if members:
-                relate(deployment, [new], relationship, members, remove=False)
+                instances = list(map(RoleInstanceID.of, members))
+                update_relationship(deployment, relationship, {new: instances}, "add")
         for alias, relationship in registry.links.get(old, {}).items():
             link_relationship(deployment, [new], alias, relationship)
         for role in deployment.calls.roles_of(old):
@@ -39,11 +40,11 @@ def rename(deployment: Deployment, old: str, new: str, on: str | None = None) ->
     except RoleMLError:
         for role in reversed(moved):
             migrate(deployment, f"{new}/{role}", old, "keep")
-        _forget_others(deployment, before, new, old)
+        _readdress_others(deployment, before, new, old)
         remove(deployment, [new])
         raise
     of_new = {new if node == old else node: known for node, known in before.items()}
-    _forget_others(deployment, of_new, old, new)
+    _readdress_others(deployment, of_new, old, new)
     if old in registry.positions:
         registry.arranged({new: registry.positions[old]})
     if registry.board_layout is not None:
@@ -63,20 +64,22 @@ def check_renamable(deployment: Deployment, node: str) -> None:
         )
 
 
-def _forget_others(deployment: Deployment, before: Known, old: str, new: str) -> None:
-    """Remove the members that relationships got while roles went from `old` to `new`; `before` has
-    the former members.
+def _readdress_others(deployment: Deployment, before: Known, old: str, new: str) -> None:
+    """Make relationships what they were `before`, with `new` in the place of `old`.
+
+    They have got members while roles went there, and none for roles that are not there yet.
     """
     for node, relationships in deployment.registry.copy_relationships().items():
         if node == old:
             continue
         for relationship, members in relationships.items():
-            known = set()
-            for member in before.get(node, {}).get(relationship, []):
-                known.add(_new_address(member, old, new))
-            extra = [RoleInstanceID.of(member) for member in members if member not in known]
-            if extra:
-                relate(deployment, [node], relationship, extra, remove=True)
+            known = before.get(node, {}).get(relationship, [])
+            wanted = [_new_address(member, old, new) for member in known]
+            extra = [RoleInstanceID.of(member) for member in members if member not in wanted]
+            lacking = [RoleInstanceID.of(member) for member in wanted if member not in members]
+            for operation, changed in (("remove", extra), ("add", lacking)):
+                if changed:
+                    update_relationship(deployment, relationship, {node: changed}, operation)
 
 
 def _new_address(member: str, old: str, new: str) -> str:

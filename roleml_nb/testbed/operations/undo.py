@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from roleml_nb.actor import Invocation
-from roleml_nb.actor.undo import TerminationUndo
+from roleml_nb.actor.snapshot import Activity
+from roleml_nb.actor.state_requests import StateRequests
 from roleml_nb.role import NOTEBOOK, Role, RoleInstanceID, RoleMLError
 
 from .deployment import Deployment
@@ -32,7 +33,10 @@ class TerminatedRole:
     """Its class, options, elements and their content, as `Versions` has them."""
     state: list[bytes] | None = None
     why: str = ""
-    paused: bool = False
+    activity: Activity | None = None
+    """Its activity before; None when it was not brought to rest."""
+    moves: int = 0
+    """Roles that had moved before, in this testbed."""
 
     @property
     def cls(self) -> type[Role] | None:
@@ -58,7 +62,8 @@ def capture(
     registry, lost = deployment.registry, deployment.fleet.lost
     for instance in instances:
         known = registry.roles.get(instance.actor_name, {}).get(instance.instance_name)
-        kept.append(TerminatedRole(instance, known, deployment.versions.entries(instance)))
+        version = deployment.versions.entries(instance)
+        kept.append(TerminatedRole(instance, known, version, moves=len(deployment.moves)))
     try:
         for role in kept:
             node, name = role.instance
@@ -66,18 +71,18 @@ def capture(
             if place in lost:
                 role.why = f"it is lost with {place}"
             else:
-                asked.append((role, native.ask_node(TerminationUndo.capture, node, name=name)))
+                asked.append((role, native.ask_node(StateRequests.capture, node, name=name)))
         for role, answer in asked:
-            role.state, role.why, role.paused = answer.result(STEP_TIMEOUT_S)
+            role.state, role.why, role.activity = answer.result(STEP_TIMEOUT_S)
         yield kept
     finally:
         for role, answer in asked:
             node, name = role.instance
             with suppress(RoleMLError):  # that one went on by itself, or is gone
-                answer.result(STEP_TIMEOUT_S)
-                if name in registry.roles.get(node, {}):
+                *_, activity = answer.result(STEP_TIMEOUT_S)
+                if activity is not None and name in registry.roles.get(node, {}):
                     native.ask_node(
-                        TerminationUndo.release, node, name=name, paused=role.paused
+                        StateRequests.release, node, name=name, activity=activity
                     ).result(STEP_TIMEOUT_S)
 
 
@@ -89,9 +94,13 @@ def restore(deployment: Deployment, terminated: TerminatedRole) -> None:
     deployment.registry.select(node)
     assert terminated.state is not None
     native = deployment.fleet.home.actors[NOTEBOOK]
-    native.ask_node(TerminationUndo.restore, node, name=name, frames=terminated.state).result(
-        STEP_TIMEOUT_S
-    )
+    native.ask_node(
+        StateRequests.restore,
+        node,
+        name=name,
+        frames=terminated.state,
+        moves=deployment.moves[terminated.moves :],
+    ).result(STEP_TIMEOUT_S)
     if terminated.known is not None:
         deployment.registry.assigned(node, name, terminated.known)
     deployment.versions.restore_entries(terminated.instance, terminated.version)

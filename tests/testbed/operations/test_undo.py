@@ -171,7 +171,9 @@ def test_where_no_state_can_be_kept_it_says_so(bed, board) -> None:
 
 
 def test_a_role_at_work_that_does_not_end_stays(board, bed, monkeypatch) -> None:
-    monkeypatch.setattr("roleml_nb.actor.undo.STEP_TIMEOUT_S", 0.05)  # of nodes in this process
+    monkeypatch.setattr(
+        "roleml_nb.actor.state_requests.STEP_TIMEOUT_S", 0.05
+    )  # of nodes in this process
     host = bed.fleet.home
     bed.spawn(f"{board.one}home", on="notebook")
     bed.assign(f"{board.one}home", "stuck", Stuck)
