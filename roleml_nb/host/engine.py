@@ -1,6 +1,7 @@
-"""The functions that the notebook runs on an engine, through ipyparallel.
+"""The functions that the notebook runs on an engine, with the engine's host of its testbed.
 
-Every function names the testbed it is for.
+ipyparallel carries them, by `on_host`; or a message from host to host, when ipyparallel has given
+an engine up that lives.
 """
 
 from __future__ import annotations
@@ -12,30 +13,34 @@ import shutil
 import signal
 import sys
 import threading
-from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 from roleml_nb.actor.replay import encode_replay
 from roleml_nb.messaging.executions import Working
+from roleml_nb.messaging.host_messages import pack
 from roleml_nb.messaging.links.addresses import Address, answers
 from roleml_nb.messaging.links.relay import Relayed
 from roleml_nb.role import NOTEBOOK, TestbedError
 
 from . import switch_interval
 from .host import Host
-from .orders import serve_orders
 from .process import Process
 from .socket_folder import make_socket_folder
 from .stop import BOOST_SIGNAL, serve_stops, stop_work
 
 __all__ = [
+    "accept_notebook",
+    "admit",
+    "at_work",
     "connect",
     "exchange",
+    "failure",
     "flush",
-    "update_directory",
-    "remove",
-    "spawn",
+    "listen",
+    "on_host",
+    "reached",
+    "run_generation",
     "start_host",
     "stop_host",
 ]
@@ -100,10 +105,11 @@ def start_host(
     )
     host.on_host_lost, host.buffer_while_detached = lost, stays
     host.process_ended = lambda peer: peer == NOTEBOOK and owner.ended
-    host.router.host_handlers["lost"] = lambda peer, news: host.host_lost(*news)
-    host.router.host_handlers["given-up"] = given_up
+    messages = host.router.host_messages
+    messages.serve("lost", lambda peer, **lost: host.host_lost(**lost))
+    messages.serve("given-up", given_up)
+    messages.serve("order", lambda peer, function, args: function(host, *args), in_background=True)
     serve_stops(host, NOTEBOOK)
-    serve_orders(host, NOTEBOOK)
     if not relay:
         host.relay = None
     _hosts[testbed] = host
@@ -151,31 +157,27 @@ def _preload(modules: tuple[str, ...], threads: int, owned: bool) -> None:
 
 def end_of_owner(testbed: str, directory: str | None, owned: bool) -> None:
     """Leave nothing of a testbed on this engine: its notebook's kernel has ended."""
-    stop_host(testbed)
+    if testbed in _hosts:
+        stop_host(_hosts[testbed], testbed)
     if directory:
         shutil.rmtree(directory, ignore_errors=True)
     if owned:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def end_given_up(testbed: str, useless: bool) -> None:
-    """End this engine's part in a testbed whose notebook counts it as lost."""
-    if testbed in _hosts:
-        _hosts[testbed].router.host_handlers["given-up"](NOTEBOOK, useless)
-
-
-def _host(testbed: str) -> Host:
+def on_host(testbed: str, function: Any, *args: Any) -> Any:
+    """Run ``function(host, *args)``; it must be one of a module."""
     try:
-        return _hosts[testbed]
+        host = _hosts[testbed]
     except KeyError:
         raise TestbedError("this engine has no host of that testbed (was it restarted?)") from None
+    return function(host, *args)
 
 
-def accept_notebook(testbed: str, owner: Process, public_key: bytes) -> tuple[Address, Process]:
+def accept_notebook(host: Host, owner: Process, public_key: bytes) -> tuple[Address, Process]:
     """Have another kernel, which has that key, take the place of the notebook; return the same as
     `start_host`.
     """
-    host = _host(testbed)
     host.router.restart_host(NOTEBOOK)
     host.process_ended = lambda peer: peer == NOTEBOOK and owner.ended
     host.shipments = 0
@@ -183,100 +185,70 @@ def accept_notebook(testbed: str, owner: Process, public_key: bytes) -> tuple[Ad
     return host.transport.address, Process.here()  # type: ignore[union-attr]
 
 
-def reached(testbed: str, addresses: list[Address]) -> list[str]:
+def reached(host: Host, addresses: list[Address]) -> list[str]:
     """Return the hosts whose ``ipc://`` sockets are on this machine, where this process can reach
     them.
     """
     return [address.host_id for address in addresses if answers(address)]
 
 
-def listen(testbed: str, ip: str) -> Address:
+def listen(host: Host, ip: str) -> Address:
     """Listen on TCP, too; return the new address."""
-    return _host(testbed).transport.listen(ip)  # type: ignore[union-attr]
+    return host.transport.listen(ip)  # type: ignore[union-attr]
 
 
-def admit(testbed: str, peers: list[Address]) -> None:
+def admit(host: Host, peers: list[Address]) -> None:
     """Let these hosts in, each by its key."""
     for peer in peers:
-        _host(testbed).transport.admit(peer.host_id, peer.public_key)  # type: ignore[union-attr]
+        host.transport.admit(peer.host_id, peer.public_key)  # type: ignore[union-attr]
 
 
-def connect(
-    testbed: str, peers: list[Address], links: tuple[str, ...]
-) -> dict[str, tuple[str, str]]:
+def connect(host: Host, peers: list[Address], links: tuple[str, ...]) -> dict[str, tuple[str, str]]:
     """Link to peers; return {peer: (link's kind, why it is no better)}."""
-    admit(testbed, peers)
-    manager = _host(testbed).link_manager
-    return {peer.host_id: manager.connect(peer, links) for peer in peers}
+    admit(host, peers)
+    return {peer.host_id: host.link_manager.connect(peer, links) for peer in peers}
 
 
-def spawn(testbed: str, names: list[str], context: Mapping[str, Any] | None = None) -> None:
-    _host(testbed).spawn(names, context)
-
-
-def remove(testbed: str, names: list[str]) -> None:
-    _host(testbed).remove(names)
-
-
-def update_directory(testbed: str, places: dict[str, str]) -> None:
-    _host(testbed).update_directory(places)
-
-
-def flush(testbed: str) -> int:
+def flush(host: Host) -> int:
     """Send all records so far to the notebook; return the number of shipments in all."""
-    host = _host(testbed)
     host.flush()
     return host.shipments
 
 
-def on_host(testbed: str, function: Any, *args: Any) -> Any:
-    """Run ``function(host, *args)``; it must be one of a module."""
-    return function(_host(testbed), *args)
-
-
-def working(testbed: str) -> list[Working]:
-    """Return the handlers at work here, and the calls that wait."""
-    return _host(testbed).router.working()
-
-
-def at_work(testbed: str) -> tuple[list[Working], dict[str, dict[str, str]]]:
+def at_work(host: Host) -> tuple[list[Working], dict[str, dict[str, str]]]:
     """Return the handlers at work here, the calls that wait, and the statuses of roles: {node:
     {role: status}}.
     """
-    host = _host(testbed)
     return host.router.working(), host.statuses()
 
 
-def exchange(testbed: str, incoming: list[Relayed], wait: float) -> list[Relayed]:
+def exchange(host: Host, incoming: list[Relayed], wait: float) -> list[Relayed]:
     """Deliver relayed messages, and return those that this engine sends over the relay."""
-    host = _host(testbed)
     for origin, _, frames in incoming:
         host.deliver(origin, frames, "relay")
     return host.outbox.drain(wait)
 
 
-def failure(testbed: str, number: int) -> Any:
+def give_up(host: Host, useless: bool) -> None:
+    """End this engine's part in a testbed whose notebook counts it as lost; see `start_host`."""
+    host.router.host_messages.receive_packed(NOTEBOOK, pack("given-up", useless=useless))
+
+
+def failure(host: Host, number: int) -> Any:
     """Return a failure kept here, encoded for replay in the notebook; or the reason why it cannot
     be.
     """
-    host = _host(testbed)
     return encode_replay(host.actors, host.failures, number)
 
 
-def run_generation(testbed: str, least: int = 0) -> int:
+def run_generation(host: Host, least: int = 0) -> int:
     """Raise this host's run generation to `least`, and return it."""
-    router = _host(testbed).router
-    router.run_generation = max(router.run_generation, least)
-    return router.run_generation
+    host.router.run_generation = max(host.router.run_generation, least)
+    return host.router.run_generation
 
 
-def stop_host(testbed: str) -> int:
-    """End the host; return the number of shipments of records in all. Idempotent.
-
-    Returns the number of shipments so far.
-    """
-    host = _hosts.pop(testbed, None)
-    if host is None:
-        return 0
+def stop_host(host: Host, testbed: str) -> int:
+    """End the host; return the number of shipments of records in all."""
+    _hosts.pop(testbed, None)
     host.stop()
     return host.shipments

@@ -91,8 +91,9 @@ class Host:
             lambda session, reason: self.link_manager.link_failed(session, reason),
         )
         self.clock.executions = self.router.executions
-        self.router.host_handlers["deadlock"] = lambda peer, cycle: self.break_deadlock(*cycle)
-        self.router.host_handlers["bye"] = lambda peer, _: self.host_lost(peer, "it was stopped")
+        messages = self.router.host_messages
+        messages.serve("deadlock", lambda peer, **cycle: self.break_deadlock(**cycle))
+        messages.serve("bye", lambda peer: self.host_lost(peer, "it was stopped"))
         self.actors: dict[str, Actor] = {}
         self.failures = FailureStore(host_id)
         self.outbox = Outbox()
@@ -122,7 +123,7 @@ class Host:
                 host_id,
                 deliver=self._deliver_direct,
                 lost=self.link_manager.connection_ended,
-                on_control_reply=self._on_control_reply,
+                on_control_reply=messages.receive_packed,
                 directory=directory,
                 log=self.logger,
                 submit=self._workers.submit,
@@ -207,7 +208,7 @@ class Host:
                     self.host_lost(NOTEBOOK, "its process has ended")
                 else:
                     # let the notebook hear from us
-                    self._inform_notebook("pulse", self.long_waits())
+                    self.inform_notebook("pulse", rows=self.long_waits())
         switch_interval.request(self, None)
 
     def _flush_links(self) -> None:
@@ -285,20 +286,16 @@ class Host:
             self._receiving.works = None
         return works
 
-    def _on_control_reply(self, peer: str, data: bytes) -> None:
-        """Handle a peer's reply on its control channel."""
-        channel, value = pickle.loads(data)
-        self.router.handle_host_message(peer, channel, lambda: value)
-
     def _report_link(self, peer: str, kind: str, reason: str) -> None:
         self.logger.warning("link to %s: %s (%s)", peer, kind, reason)
-        self._inform_notebook("link", (peer, kind, reason))
+        self.inform_notebook("link", peer_id=peer, kind=kind, reason=reason)
 
-    def _inform_notebook(self, channel: str, value: Any) -> None:
+    def inform_notebook(self, name: str, **arguments: Any) -> None:
+        """Send a message to the notebook's host, if there is a link to it."""
         try:
-            self.router.send_to_host(NOTEBOOK, channel, value)
+            self.router.host_messages.send(NOTEBOOK, name, **arguments)
         except LinkFailed as error:
-            self.logger.info("the notebook was not told of %s: %s", channel, error)
+            self.logger.info("the notebook was not told of %s: %s", name, error)
 
     def host_lost(self, host_id: str, reason: str) -> None:
         """Fail all calls that wait for a host that is gone."""
@@ -329,9 +326,8 @@ class Host:
     def _send_trace_to_notebook(
         self, messages: list[list[Sequence]], metrics: list[tuple], logs: list[tuple]
     ) -> None:
-        self.router.send_to_host(
-            NOTEBOOK, "trace", (pickle.dumps(messages, 5), pickle.dumps((metrics, logs), 5))
-        )
+        shipment = pickle.dumps(messages, 5), pickle.dumps((metrics, logs), 5)
+        self.router.host_messages.send(NOTEBOOK, "trace", shipment=shipment)
         self.shipments += 1
 
     def report(self, error: Exception) -> None:
@@ -347,7 +343,7 @@ class Host:
         )
 
     def _report_to_notebook(self, error: Exception) -> None:
-        self.router.send_to_host(NOTEBOOK, "error", error)
+        self.router.host_messages.send(NOTEBOOK, "error", error=error)
 
     def stop(self) -> None:
         """End actors, links and threads. Idempotent."""
@@ -362,7 +358,7 @@ class Host:
         for peer, session in list(self.router.links.items()):
             if session.closed is None and session.link is not None:
                 with suppress(LinkFailed):  # it may be gone by now
-                    self.router.send_to_host(peer, "bye", None)
+                    self.router.host_messages.send(peer, "bye")
             session.close("this host was stopped")
         if self.transport is not None:
             self.transport.close()

@@ -11,13 +11,13 @@ ipyparallel, those of the relay too, take an engine's main thread ten turns.
 from __future__ import annotations
 
 import ctypes
-import pickle
 import sys
 import threading
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from roleml_nb.messaging.executions import Execution, Interrupt
+from roleml_nb.messaging.host_messages import pack
 from roleml_nb.messaging.links.control_channel import ControlChannel
 from roleml_nb.messaging.lock_detection import cpu_time
 from roleml_nb.role import NATIVE, LinkFailed, RunStopped
@@ -209,48 +209,52 @@ def _leave_alone(host: Host, execution: Execution) -> None:
         lifecycle.exit()
 
 
+class _Listening(threading.local):
+    """The control channel that a thread listens to; it alone may reply there."""
+
+    channel: ControlChannel | None = None
+
+
 def serve_stops(host: Host, notebook: str) -> None:
     """Have an engine's host stop its work when `RunStopper` asks for it, on whichever way first."""
     lock = threading.Lock()
+    listening = _Listening()
     begun = 0
 
-    def stop(run_generation: int, reply: Callable[[str, object], None]) -> None:
+    def inform(name: str, **arguments: Any) -> None:
+        if listening.channel is not None:
+            try:
+                listening.channel.reply(pack(name, **arguments))
+                return
+            except LinkFailed as error:
+                host.logger.info("%s; it is told over its link", error)
+        host.inform_notebook(name, **arguments)
+
+    def show_life() -> None:
+        inform("pulse", rows=host.long_waits())
+
+    def stop(run_generation: int) -> None:
         nonlocal begun
-        host.router.run_generation = max(run_generation, host.router.run_generation)
         with lock:
             if run_generation <= begun:
                 return
             begun = run_generation
         switch_interval.request(host.router, switch_interval.MIN_INTERVAL_S)
-        reply("stopping", None)
-        stopped = stop_work(host, run_generation, lambda: reply("stopping", None))
-        reply("stopped", (run_generation, stopped))
-
-    def handle_control(channel_to_us: ControlChannel, data: bytes) -> None:
-        def reply(channel: str, value: object) -> None:
-            try:
-                channel_to_us.reply(pickle.dumps((channel, value), 5))
-            except LinkFailed as error:
-                host.logger.info("%s; it is told over its link", error)
-                reply_over_link(channel, value)
-
-        request = pickle.loads(data)
-        if isinstance(request, int):
-            stop(request, reply)
-        else:
-            host.router.handle_host_message(notebook, request[0], lambda: request[1])
+        show_life()
+        stopped = stop_work(host, run_generation, show_life)
+        inform("stopped", run_generation=run_generation, stopped=stopped)
 
     def receive(peer: str, run_generation: int) -> None:
         # at once, on the thread that has received it
         host.router.run_generation = max(run_generation, host.router.run_generation)
-        if run_generation > begun:
-            host.run_in_background(lambda: stop(run_generation, reply_over_link), "stop")
+        if listening.channel is not None:
+            stop(run_generation)
+        elif run_generation > begun:
+            host.run_in_background(lambda: stop(run_generation), "stop")
 
-    def reply_over_link(channel: str, value: object) -> None:
-        try:
-            host.router.send_to_host(notebook, channel, value)
-        except LinkFailed as error:
-            host.logger.info("the notebook was not told of %s: %s", channel, error)
+    def handle_control(channel: ControlChannel, data: bytes) -> None:
+        listening.channel = channel
+        host.router.host_messages.receive_packed(notebook, data)
 
     host.control_handlers[notebook] = handle_control
-    host.router.host_handlers["stop"] = receive
+    host.router.host_messages.serve("stop", receive)

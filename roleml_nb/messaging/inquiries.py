@@ -1,11 +1,10 @@
-"""Questions between hosts about the states of calls that take long."""
+"""Questions to other hosts about the states of calls that take long."""
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING
 
-from roleml_nb.role import LinkFailed
+from roleml_nb.role import RoleMLError
 
 from .pending import Pending
 
@@ -22,10 +21,7 @@ class Inquiries:
 
     def __init__(self, router: Router):
         self._router = router
-        self._asked: dict[int, Pending] = {}
-        self._numbers = itertools.count(1)
-        router.host_handlers["inquire"] = self._on_inquiry
-        router.host_handlers["inquiry-answer"] = self._on_answer
+        router.host_messages.serve("inquire", self._state_here)
 
     def state(self, call: Pending) -> str:
         """Return the state of a call as its receiver's host tells it; wait up to half a second."""
@@ -33,35 +29,15 @@ class Inquiries:
         here = router.host.host_id
         if call.host_id == here:
             return self._state_here(here, call.number)
-        answer = Pending(
-            "host",
-            call.source,
-            call.target,
-            "",
-            call.host_id,
-            router.host.clock.now(),
-            next(self._numbers),
-            self._asked,
-        )
         try:
-            router.send_to_host(call.host_id, "inquire", (answer.number, call.number))
-            return answer.result(ANSWER_TIMEOUT_S)
-        except LinkFailed as error:
-            return str(error)
+            asked = router.host_messages.ask(call.host_id, "inquire", number=call.number)
+            return asked.result(ANSWER_TIMEOUT_S)
         except TimeoutError:
+            asked.cancel()
             link = router.links[call.host_id].kind
             return f"nor does {call.host_id} say what it does; link: {link}"
-        finally:
-            answer.cancel()
-
-    def _on_inquiry(self, peer: str, asked: tuple[int, int]) -> None:
-        inquiry, call = asked
-        self._router.send_to_host(peer, "inquiry-answer", (inquiry, self._state_here(peer, call)))
-
-    def _on_answer(self, peer: str, answer: tuple[int, str]) -> None:
-        inquiry = self._asked.get(answer[0])
-        if inquiry is not None and inquiry.host_id == peer:
-            inquiry.set_result(answer[1])
+        except RoleMLError as error:  # there is no link, or the host was lost meanwhile
+            return str(error)
 
     def _state_here(self, peer: str, number: int) -> str:
         """Return the state of a call that `peer` has made here."""

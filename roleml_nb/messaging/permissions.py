@@ -45,7 +45,7 @@ A role's services, tasks and events have their own rules: see `require_relations
 
 HOST_MESSAGES = {
     "inquire": Sender.HOST,
-    "inquiry-answer": Sender.HOST,
+    "answer": Sender.HOST,
     "cancel": Sender.HOST,
     "bye": Sender.HOST,
     "lost": Sender.NOTEBOOK,
@@ -53,8 +53,6 @@ HOST_MESSAGES = {
     "deadlock": Sender.NOTEBOOK,
     "stop": Sender.NOTEBOOK,
     "order": Sender.NOTEBOOK,
-    "ordered": Sender.ENGINE,
-    "stopping": Sender.ENGINE,
     "stopped": Sender.ENGINE,
     "pulse": Sender.ENGINE,
     "link": Sender.ENGINE,

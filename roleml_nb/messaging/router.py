@@ -32,9 +32,10 @@ from .call_sites import CallSites
 from .envelope import ANSWERS, FENCED, FLOW_CONTROLLED, Envelope, Target, never_begun
 from .executions import Execution, Executions, Working
 from .flow_control import Credit, Window
+from .host_messages import HostMessages
 from .inquiries import Inquiries
 from .pending import Pending
-from .permissions import ROLES, host_refusal, refusal
+from .permissions import ROLES, refusal
 from .session import Item, Link, Session
 
 __all__ = ["Link", "Pending", "Router"]
@@ -70,7 +71,6 @@ class Router:
         self.lost: dict[str, str] = {}
         self.from_lost: Callable[[str], None] = lambda peer: None
         """Called, and must not block, when a host sends that was lost."""
-        self.host_handlers: dict[str, Callable[[str, Any], None]] = {}
         self.executions = Executions()
         self.run_generation = 0
         """Number of stops of the run so far.
@@ -88,8 +88,9 @@ class Router:
         self._delivering = threading.local()
         self._flushing = False
         self._flush_requests: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self.host_messages = HostMessages(self)
+        self.host_messages.serve("cancel", self._on_cancel)
         self.inquiries = Inquiries(self)
-        self.host_handlers["cancel"] = self._on_cancel
 
     def register(self, actor_name: str, receiver: Receiver) -> None:
         self._receivers[actor_name] = receiver
@@ -435,7 +436,7 @@ class Router:
         )
 
     def send_to_host(self, host_id: str, channel: str, value: Any) -> None:
-        """Send a message from host to host; LinkFailed when there is no link."""
+        """Send a message for `HostMessages`; LinkFailed when there is no link."""
         source = RoleInstanceID(self.host.host_id, "")
         self._send_there(
             self._link(host_id),
@@ -602,7 +603,7 @@ class Router:
         body = Body(pickled, buffers, True, credit if kind in FLOW_CONTROLLED else None)
         body.region = Region.of(buffers[0]) if buffers else None
         if kind == "host":
-            self.handle_host_message(peer, channel, lambda: body.decode(own=True))
+            self.host_messages.receive(peer, channel, lambda: body.decode(own=True))
             return
         envelope = Envelope(
             kind,
@@ -620,19 +621,6 @@ class Router:
             self._distribute(envelope, body, peer, link, self.host.clock.now())
         except RoleMLError as error:  # one bad message must not cut off those that came with it
             self.host.logger.warning("%s", error)
-
-    def handle_host_message(self, peer: str, channel: str, decode: Callable[[], Any]) -> None:
-        """Handle a message from another host, unless that may not send it; then it is not even
-        decoded.
-        """
-        reason = host_refusal(channel, peer, self.host.host_id)
-        if reason:
-            self.host.logger.warning("%s: dropped", reason)
-        elif channel in self.host_handlers:
-            try:
-                self.host_handlers[channel](peer, decode())
-            except Exception:  # one bad message must not cut off those that came with it
-                self.host.logger.exception("%r from %s could not be done", channel, peer)
 
     def _authenticate(self, peer: str, envelope: Envelope) -> None:
         """Refuse a message whose sender does not live on the host that it came from.
@@ -749,7 +737,7 @@ class Router:
             self._on_cancel(self.host.host_id, call.number)
             return
         with suppress(LinkFailed):  # who is lost, or not linked, does not go on with it
-            self.send_to_host(call.host_id, "cancel", call.number)
+            self.host_messages.send(call.host_id, "cancel", number=call.number)
 
     def _on_cancel(self, peer: str, number: int) -> None:
         """Cancel the executions of a call that another host has cancelled, and the calls that they

@@ -2,6 +2,7 @@
 everybody.
 """
 
+import pickle
 import re
 
 import cloudpickle
@@ -10,6 +11,7 @@ import zmq
 
 from roleml_nb import CallerError, Role, RoleInstanceID, Service, Task
 from roleml_nb.actor.migration import check_relationships
+from roleml_nb.messaging.pending import Pending
 from roleml_nb.messaging.permissions import HOST_MESSAGES, KINDS, Sender, host_refusal, refusal
 from roleml_nb.messaging.requests import NODE_REQUESTS, node_request, role_request
 from tests.waiting import until
@@ -69,9 +71,9 @@ DOWN, UP = (
     {(engine, "notebook") for engine in ENGINES},
 )
 HOST_TABLE = {
-    **dict.fromkeys(("inquire", "inquiry-answer", "cancel", "bye"), ANY),
+    **dict.fromkeys(("inquire", "answer", "cancel", "bye"), ANY),
     **dict.fromkeys(("lost", "given-up", "deadlock", "stop", "order"), DOWN),
-    **dict.fromkeys(("ordered", "stopping", "stopped", "pulse", "link", "trace", "error"), UP),
+    **dict.fromkeys(("stopped", "pulse", "link", "trace", "error"), UP),
     "x": set(),
     "": set(),
 }
@@ -109,7 +111,7 @@ def kinds_and_controls(host):
         for request in NODE_REQUESTS.values()
         if isinstance(receiver._parts[request.part], request.part)
     }
-    return kinds, set(host.router.host_handlers)
+    return kinds, set(host.router.host_messages._handlers)
 
 
 def test_nothing_is_without_a_rule_and_no_rule_without_its_thing(bed):
@@ -238,8 +240,8 @@ class Meddler(Role):
             return str(error)
 
     @Task(expand=True)
-    def control(self, caller, host: str, channel: str, value):
-        self.base.host.router.send_to_host(host, channel, value)
+    def control(self, caller, host: str, channel: str, value, trap: str = ""):
+        self.base.host.router.send_to_host(host, channel, Trap(trap) if trap else value)
 
 
 class Victim(Role):
@@ -322,44 +324,68 @@ def test_a_node_cannot_move_what_is_not_its_own(bed):
     assert bed.call("moved-1/victim", "add", {"one": 1, "other": 2}) == 3
 
 
+def test_a_message_of_which_nobody_says_who_may_send_it_cannot_be_served(bed):
+    messages = bed.fleet.home.router.host_messages
+    with pytest.raises(ValueError, match="'x' is served, and HOST_MESSAGES does not say who"):
+        messages.serve("x", print)
+    assert "x" not in messages._handlers
+
+
+def test_an_answer_of_a_host_that_was_not_asked_is_dropped(bed):
+    messages, here = bed.fleet.home.router.host_messages, RoleInstanceID("notebook", "")
+    asked = Pending("host", here, here, "inquire", "engine1", 0.0, 10**9, messages._asked)
+    answer = pickle.dumps((0, {"number": 10**9, "succeeded": True, "value": "yes"}))
+    messages.receive("engine0", "answer", lambda: pickle.loads(answer))
+    assert not asked.done()
+    messages.receive("engine1", "answer", lambda: pickle.loads(answer))
+    assert asked.result(0) == "yes" and 10**9 not in messages._asked
+
+
 @pytest.mark.parametrize("bed", [2], indirect=True, ids=["engines"])
 @pytest.mark.parametrize(
-    "channel, value",
-    [
-        ("lost", ("notebook", "says a role")),
-        ("lost", ("engine1", "says a role")),
-        ("given-up", True),
-        ("deadlock", ((), (), ())),
-        ("stop", 1000),
-        ("order", (1, print, ("ordered by a role",))),
-        ("trace", (b"", b"")),
-        ("error", CallerError("x")),
-    ],
+    "channel", [name for name, sender in HOST_MESSAGES.items() if sender is not Sender.HOST]
 )
-def test_an_engine_does_not_believe_another_one(bed, channel, value):
+def test_an_engine_does_not_believe_another_one(bed, channel, tmp_path):
     if "liar" not in bed.registry.places:
         bed.spawn("liar", on="engine0").assign("meddler", Meddler)
-    generation, errors, before = (
-        bed.fleet.run("engine1", generation_of),
-        len(bed.errors),
-        len(refused(bed, channel)),
-    )
-    bed.call_task(
-        "liar/meddler", "control", {"host": "engine1", "channel": channel, "value": value}
-    ).result(20)
-    lines = until(
-        lambda: (found := refused(bed, channel))[before:] and found,
-        "the log of engine1 has the refusal",
-    )
-    assert (
-        f"engine1 takes '{channel}' from {HOST_MESSAGES[channel].value} alone, and not from"
-        " engine0: dropped" in lines[-1]
-    )
+    trap, sender = tmp_path / "read", HOST_MESSAGES[channel]
+    generation, errors = bed.fleet.run("engine1", generation_of), len(bed.errors)
+    for host in ("engine1", "notebook") if sender is Sender.NOTEBOOK else ("engine1",):
+        before = len(refused(bed, channel, host))
+        bed.call_task(
+            "liar/meddler",
+            "control",
+            {"host": host, "channel": channel, "value": None, "trap": str(trap)},
+        ).result(20)
+        lines = until(
+            lambda host=host, before=before: (
+                (found := refused(bed, channel, host))[before:] and found
+            ),
+            "the log has the refusal",
+        )
+        assert (
+            f"{host} takes '{channel}' from {sender.value} alone, and not from engine0: dropped"
+            in lines[-1]
+        )
+    assert not trap.exists()
     assert (
         bed.fleet.run("engine1", generation_of) == generation
         and len(bed.errors) == errors
         and not bed.lost
     )
+
+
+ARGUMENTS = {
+    "error": ("error",),
+    "link": ("peer_id", "kind", "reason"),
+    "answer": ("number", "succeeded", "value"),
+    "inquire": ("number",),
+    "cancel": ("number",),
+    "pulse": ("rows",),
+    "stopped": ("run_generation", "stopped"),
+    "lost": ("host_id", "reason"),
+    "nonsense": ("x",),
+}
 
 
 @pytest.mark.parametrize("bed", [2], indirect=True, ids=["engines"])
@@ -380,26 +406,14 @@ def test_what_no_control_is_costs_nothing_that_came_with_it(bed):
         float("nan"),
     ]
     linked = sorted(bed.links())
-    for channel, value in [
-        (channel, value)
-        for channel in (
-            "error",
-            "link",
-            "inquiry-answer",
-            "inquire",
-            "cancel",
-            "pulse",
-            "stopping",
-            "stopped",
-            "ordered",
-            "lost",
-            "nonsense",
-        )
-        for value in junk
-    ]:
-        bed.call_task(
-            "babbler/meddler", "control", {"host": "notebook", "channel": channel, "value": value}
-        ).result(20)
+    for channel, names in ARGUMENTS.items():
+        values = [*junk, *((0, dict.fromkeys(names, value)) for value in junk)]
+        for value in values:
+            bed.call_task(
+                "babbler/meddler",
+                "control",
+                {"host": "notebook", "channel": channel, "value": value},
+            ).result(20)
     assert bed.call(
         "babbler/meddler",
         "send",
@@ -416,14 +430,12 @@ def test_what_no_control_is_costs_nothing_that_came_with_it(bed):
     bed.remove("babbler")
 
 
-def refused(bed, channel):
-    return [line for line in str(bed.logs("engine1")).splitlines() if f"takes '{channel}'" in line]
+def refused(bed, channel, host):
+    return [line for line in str(bed.logs(host)).splitlines() if f"takes '{channel}'" in line]
 
 
-def generation_of(testbed):
-    from roleml_nb.host.engine import _hosts
-
-    return _hosts[testbed].router.run_generation
+def generation_of(host):
+    return host.router.run_generation
 
 
 def test_who_was_turned_away_is_in_the_log_of_the_host(own_bed):

@@ -13,7 +13,7 @@ from roleml_nb.actor.caller import Caller
 from roleml_nb.actor.calls import Invocation
 from roleml_nb.actor.errors import own_frames
 from roleml_nb.actor.host import ActorHost
-from roleml_nb.actor.replay import ReplayState, encode_replay
+from roleml_nb.actor.replay import ReplayState
 from roleml_nb.actor.role_table import RoleTable
 from roleml_nb.actor.snapshot import rebuild, restore_elements
 from roleml_nb.host import engine as remote
@@ -181,11 +181,7 @@ def replay(fleet: Fleet, where: dict[str, str]) -> Replay:
         raise TestbedError(
             f"this error cannot be played again: {host_id} is lost: {fleet.lost[host_id]}"
         )
-    frames, refusal = (
-        encode_replay(fleet.home.actors, fleet.home.failures, int(number))
-        if host_id == NOTEBOOK
-        else fleet.run(host_id, remote.failure, int(number))
-    )
+    frames, refusal = fleet.run(host_id, remote.failure, int(number))
     if refusal:
         raise TestbedError(refusal)
     return Replay(fleet.home, Body.of_frames(frames).decode())

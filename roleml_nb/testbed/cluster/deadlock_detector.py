@@ -79,7 +79,9 @@ class DeadlockDetector:
         home = self._fleet.home
         home.break_deadlock(calls, names, stuck)
         for host_id in self._fleet.alive:
-            home.router.send_to_host(host_id, "deadlock", (calls, names, stuck))
+            home.router.host_messages.send(
+                host_id, "deadlock", calls=calls, names=names, stuck=stuck
+            )
 
 
 def _count(known: _Sighting | None, cpu: float, heard: Mapping[str, float]) -> _Sighting:

@@ -15,6 +15,7 @@ import ipyparallel as ipp
 import ipyparallel.client.client as client_module
 from traitlets.config import Config
 
+from roleml_nb.host.engine import on_host
 from roleml_nb.host.process import Process
 from roleml_nb.host.socket_folder import make_socket_folder, why_unwritable
 from roleml_nb.role import TestbedError
@@ -88,7 +89,7 @@ class Answer:
     def __init__(self, engines: Engines, result: Any):
         self._engines, self._result = engines, result
 
-    def get(self, timeout: float) -> Any:
+    def result(self, timeout: float) -> Any:
         """Wait for it; TestbedError at once when it cannot come any more."""
         deadline = time.monotonic() + timeout
         while True:
@@ -250,14 +251,12 @@ class Engines:
                 tails.append(launcher.get_output()[-500:])
         return "\n".join(tails) or "the engines left no log"
 
-    def run(
-        self, engine: int, function: Any, *args: Any, timeout: float = 60.0, **kwargs: Any
-    ) -> Any:
-        """Run a function on one engine and return its result."""
-        return self.send(engine, function, *args, **kwargs).get(timeout)
+    def send_to_host(self, engine: int, function: Any, *args: Any) -> Answer:
+        """Run ``function(host, *args)`` on one engine, with its host of this testbed."""
+        return self.send(engine, on_host, self._testbed_id, function, *args)
 
-    def send(self, engine: int, function: Any, *args: Any, **kwargs: Any) -> Any:
-        """Run a function on one engine; the result is asked for with ``.get(timeout)``."""
+    def send(self, engine: int, function: Any, *args: Any, **kwargs: Any) -> Answer:
+        """Run a function on one engine."""
         self._origin.check()
         self.check()
         result = self.client[engine].apply_async(function, *args, **kwargs)

@@ -7,11 +7,11 @@ goes on when it has one.
 
 from __future__ import annotations
 
-import pickle
 import threading
 from typing import TYPE_CHECKING
 
 from roleml_nb.host.process import Process
+from roleml_nb.messaging.host_messages import pack
 from roleml_nb.role import LinkFailed
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class FailureDetector:
     def _send_reminder(self, host_id: str) -> None:
         try:
             self._fleet.home.transport.send_control(  # type: ignore[union-attr]
-                host_id, pickle.dumps(("given-up", host_id in self._given_up), 5)
+                host_id, pack("given-up", useless=host_id in self._given_up)
             )
         except LinkFailed as error:
             self._fleet.home.logger.info("%s does not know that it is lost: %s", host_id, error)

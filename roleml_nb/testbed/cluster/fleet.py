@@ -26,7 +26,6 @@ from .failure_detector import RESPAWN, FailureDetector
 from .handshake import Made, link_all, relink_notebook
 from .host_start import MAX_WORKERS, HostOptions, start_hosts
 from .link_monitor import SILENCE_LIMIT_S, LinkMonitor
-from .orders import Orders
 from .preflight import explain, is_raw
 from .runtime_files import RuntimeFile
 from .shipments import Shipments
@@ -116,13 +115,12 @@ class Fleet:
             self.home.send_trace = self.trace.add_columns
             self.shipments = Shipments(self.home, self.trace, self.lost)
             self._run_stopper = RunStopper(self)
-            self._orders = Orders(self.home)
             self._detector = FailureDetector(self)
             self.home.router.from_lost = self._detector.remind
-            handlers = self.home.router.host_handlers
-            handlers["trace"] = self.shipments.receive
-            handlers["error"] = self._on_error
-            handlers["pulse"] = self._on_pulse
+            self._messages = self.home.router.host_messages
+            self._messages.serve("trace", self.shipments.receive)
+            self._messages.serve("error", self._on_error)
+            self._messages.serve("pulse", self._on_pulse)
             self.home.spawn([NOTEBOOK], {"seed": seed, "testbed_seed": seed})
             if self.engines is not None:
                 self._link_monitor = LinkMonitor(self, self._detector, relayed="relay" in links)
@@ -151,7 +149,7 @@ class Fleet:
             self._processes[f"engine{number}"] = process
             self.numbers[f"engine{number}"] = number
         startup.joined(self)
-        self.links = link_all(self.testbed_id, self.home, engines, addresses, options.links)
+        self.links = link_all(self.home, engines, addresses, options.links)
         for ends, (kind, _) in self.links.items():
             if kind == "relay" and self._link_monitor is not None:
                 self._link_monitor.serve(*ends)
@@ -169,7 +167,7 @@ class Fleet:
             else:
                 self.lost[host_id] = "it ended while no notebook was there"
         self.links, self._processes = relink_notebook(
-            self.testbed_id, self.home, engines, numbers, links, Process.here()
+            self.home, engines, numbers, links, Process.here()
         )
         generation = max(self.run_on_all(remote.run_generation).values(), default=0)
         self.run_on_all(remote.run_generation, generation)
@@ -232,10 +230,10 @@ class Fleet:
         """Return the handlers at work, the calls that wait, and the status of all roles: {node:
         {role: status}}.
         """
-        rows, roles = self.home.router.working(), self.home.statuses()
+        rows, roles = remote.at_work(self.home)
         for host_id, answer in self._send_to_all(remote.at_work).items():
             try:
-                there = answer.get(SILENCE_LIMIT_S)
+                there = answer.result(SILENCE_LIMIT_S)
             # an engine that is too busy to answer is known by calls that wait for it elsewhere
             except Exception as error:
                 self.home.logger.info("%s does not say who waits there: %s", host_id, error)
@@ -254,36 +252,45 @@ class Fleet:
         return host_id in self._processes and self._processes[host_id].ended
 
     def _on_host_lost(self, host_id: str, reason: str) -> None:
-        self._orders.fail(host_id, reason, stopped=self.stopping)
         if self.stopping or host_id in self.lost:
+            self._messages.end(host_id, None)  # that it stops was the last that it was told
             return
         self.lost[host_id] = reason
+        self._messages.end(host_id, TestbedError(f"{host_id} is lost: {reason}"))
         self.errors.append(NodeLost(f"{host_id} is lost: {reason}; {RESPAWN}"))
         if self._link_monitor is not None:
             self._link_monitor.record_lost(host_id, reason)
         for other in self.alive:
             try:
-                self.home.router.send_to_host(other, "lost", (host_id, reason))
+                self._messages.send(other, "lost", host_id=host_id, reason=reason)
             except LinkFailed as error:
                 self.home.logger.info("%s was not told: %s", other, error)
 
     # steering them
 
     def send(self, host_id: str, function: Any, *args: Any) -> Any:
-        """Run one of the functions of `engine` for this testbed; ask the result for its
-        ``get(timeout)``.
+        """Run ``function(host, *args)`` on an engine; ask the answer for its ``result(timeout)``.
+
+        It goes over the link when ipyparallel has given the engine up, and it lives.
         """
         if self.engines is None:
             raise TestbedError("this testbed has no engines")
         if self.numbers[host_id] not in self.engines.reached():
             try:
-                return self._orders.send(host_id, function, self.testbed_id, *args)
+                if self.home.router.session(host_id).kind != "direct":
+                    raise LinkFailed(
+                        "ipyparallel has given it up, and there is no direct link to it"
+                    )
+                return self._messages.ask(host_id, "order", function=function, args=args)
             except LinkFailed as error:
                 raise TestbedError(f"{host_id} cannot be told anything: {error}") from None
-        return self.engines.send(self.numbers[host_id], function, self.testbed_id, *args)
+        return self.engines.send_to_host(self.numbers[host_id], function, *args)
 
     def run(self, host_id: str, function: Any, *args: Any, timeout: float = 60.0) -> Any:
-        return self.send(host_id, function, *args).get(timeout)
+        """Run ``function(host, *args)`` on any host, and return its result."""
+        if host_id == NOTEBOOK:
+            return function(self.home, *args)
+        return self.send(host_id, function, *args).result(timeout)
 
     def run_on_all(self, function: Any, *args: Any) -> dict[str, Any]:
         """Run it on all engines at the same time: {host: result}.
@@ -293,7 +300,7 @@ class Fleet:
         results = {}
         for host_id, answer in self._send_to_all(function, *args).items():
             try:
-                results[host_id] = answer.get(30.0)
+                results[host_id] = answer.result(30.0)
             except Exception as error:
                 if host_id not in self.lost:
                     raise TestbedError(f"{host_id} does not answer: {error}") from error
@@ -306,7 +313,7 @@ class Fleet:
         """Run ``function(host, *args)`` on all hosts, the notebook's too: {host: result}."""
         return {
             NOTEBOOK: function(self.home, *args),
-            **self.run_on_all(remote.on_host, function, *args),
+            **self.run_on_all(function, *args),
         }
 
     def spawn(self, names: Mapping[str, str], context: Mapping[str, Any] | None = None) -> None:
@@ -321,21 +328,18 @@ class Fleet:
         self.home.spawn(by_host.pop(NOTEBOOK, []), context)
         answers = []
         for host_id, group in by_host.items():
-            answers.append(self.send(host_id, remote.spawn, group, context))
+            answers.append(self.send(host_id, Host.spawn, group, context))
         for answer in answers:
-            answer.get(60.0)
+            answer.result(60.0)
         self.update_directory(names)
 
     def remove(self, names: Iterable[str]) -> None:
         """Take actors away from where they live, and every host forgets them."""
-        gone = list(names)
-        self.home.remove(gone)
-        self.run_on_all(remote.remove, gone)
+        self.on_hosts(Host.remove, list(names))
 
     def update_directory(self, places: Mapping[str, str]) -> None:
         """Let every host know where actors live: {actor: host}."""
-        self.home.update_directory(places)
-        self.run_on_all(remote.update_directory, dict(places))
+        self.on_hosts(Host.update_directory, dict(places))
 
     # stopping the run
 
@@ -361,7 +365,7 @@ class Fleet:
         there for others.
         """
         assert self.engines is not None
-        self.engines.send(self.numbers[host_id], remote.end_given_up, self.testbed_id, False)
+        self.engines.send_to_host(self.numbers[host_id], remote.give_up, False)
 
     def kill(self, host_id: str) -> None:
         """End an engine that does not answer."""
@@ -438,12 +442,12 @@ class Fleet:
             asked = {}
             for host_id in self.alive:
                 try:
-                    asked[host_id] = self.send(host_id, remote.stop_host)
+                    asked[host_id] = self.send(host_id, remote.stop_host, self.testbed_id)
                 except TestbedError as error:
                     self.errors.append(error)
             for host_id, answer in asked.items():
                 try:
-                    self.shipments.wait_for({host_id: answer.get(5.0) or 0}, 1.0)
+                    self.shipments.wait_for({host_id: answer.result(5.0) or 0}, 1.0)
                 # an engine that does not answer is ended with its cluster
                 except Exception as error:
                     self.errors.append(error)

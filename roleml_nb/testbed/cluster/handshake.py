@@ -21,7 +21,6 @@ ANSWER_TIMEOUT_S = 60.0
 
 
 def link_all(
-    testbed: str,
     home: Host,
     engines: Engines,
     addresses: dict[int, Address],
@@ -32,7 +31,7 @@ def link_all(
     The hosts learn each other's public keys over ipyparallel's signed channel.
     """
     if "direct" in links and not engines.owned:  # our own engines are on this machine
-        _listen(testbed, home, engines, addresses)
+        _listen(home, engines, addresses)
     here = home.transport.address  # type: ignore[union-attr]
 
     def peers_of(own: str) -> list[Address]:
@@ -43,23 +42,23 @@ def link_all(
     peers = {number: peers_of(address.host_id) for number, address in addresses.items()}
     admissions = []
     for number in addresses:
-        admissions.append(engines.send(number, remote.admit, testbed, peers[number]))
+        admissions.append(engines.send_to_host(number, remote.admit, peers[number]))
     for admission in admissions:  # all are open before anyone knocks
-        admission.get(ANSWER_TIMEOUT_S)
+        admission.result(ANSWER_TIMEOUT_S)
     connections = {}
     for number in addresses:
-        connections[number] = engines.send(number, remote.connect, testbed, peers[number], links)
+        connections[number] = engines.send_to_host(number, remote.connect, peers[number], links)
     made: Made = {}
     for peer in peers_of(NOTEBOOK):
         made[NOTEBOOK, peer.host_id] = home.link_manager.connect(peer, links)
     for number, connection in connections.items():
         own = addresses[number].host_id
-        for other, link in connection.get(ANSWER_TIMEOUT_S).items():
+        for other, link in connection.result(ANSWER_TIMEOUT_S).items():
             made[own, other] = link
     return made
 
 
-def _listen(testbed: str, home: Host, engines: Engines, addresses: dict[int, Address]) -> None:
+def _listen(home: Host, engines: Engines, addresses: dict[int, Address]) -> None:
     """Have those hosts listen on TCP, too, that others do not reach over ``ipc://``; puts in their
     new addresses.
     """
@@ -67,10 +66,10 @@ def _listen(testbed: str, home: Host, engines: Engines, addresses: dict[int, Add
     everyone = [here, *addresses.values()]
     asked = {}
     for number, address in addresses.items():
-        asked[address.host_id] = engines.send(number, remote.reached, testbed, everyone)
+        asked[address.host_id] = engines.send_to_host(number, remote.reached, everyone)
     reached = {NOTEBOOK: [address.host_id for address in everyone if answers(address)]}
     for host_id, answer in asked.items():
-        reached[host_id] = answer.get(ANSWER_TIMEOUT_S)
+        reached[host_id] = answer.result(ANSWER_TIMEOUT_S)
     wanted = interfaces(everyone, reached)
     if NOTEBOOK in wanted:
         home.transport.listen(wanted[NOTEBOOK])  # type: ignore[union-attr]
@@ -78,9 +77,9 @@ def _listen(testbed: str, home: Host, engines: Engines, addresses: dict[int, Add
     for number, address in addresses.items():
         if address.host_id in wanted:
             interface = wanted[address.host_id]
-            opened[number] = engines.send(number, remote.listen, testbed, interface)
+            opened[number] = engines.send_to_host(number, remote.listen, interface)
     for number, answer in opened.items():
-        addresses[number] = answer.get(ANSWER_TIMEOUT_S)
+        addresses[number] = answer.result(ANSWER_TIMEOUT_S)
 
 
 def interfaces(
@@ -107,7 +106,6 @@ def interfaces(
 
 
 def relink_notebook(
-    testbed: str,
     home: Host,
     engines: Engines,
     numbers: Mapping[str, int],
@@ -120,21 +118,21 @@ def relink_notebook(
     here = home.transport.address  # type: ignore[union-attr]
     accepted = {}
     for host_id, number in numbers.items():
-        accepted[host_id] = engines.send(
-            number, remote.accept_notebook, testbed, owner, here.public_key
+        accepted[host_id] = engines.send_to_host(
+            number, remote.accept_notebook, owner, here.public_key
         )
     addresses, processes = {}, {}
     for host_id, answer in accepted.items():
-        addresses[host_id], processes[host_id] = answer.get(ANSWER_TIMEOUT_S)
+        addresses[host_id], processes[host_id] = answer.result(ANSWER_TIMEOUT_S)
         home.transport.admit(host_id, addresses[host_id].public_key)  # type: ignore[union-attr]
     connections = {}
     for host_id, number in numbers.items():
-        connections[host_id] = engines.send(number, remote.connect, testbed, [here], links)
+        connections[host_id] = engines.send_to_host(number, remote.connect, [here], links)
     made: Made = {}
     for host_id, address in addresses.items():
         made[NOTEBOOK, host_id] = home.link_manager.connect(address, links)
     for host_id, connection in connections.items():
-        made[host_id, NOTEBOOK] = connection.get(ANSWER_TIMEOUT_S)[NOTEBOOK]
+        made[host_id, NOTEBOOK] = connection.result(ANSWER_TIMEOUT_S)[NOTEBOOK]
     return made, processes
 
 

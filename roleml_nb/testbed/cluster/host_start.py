@@ -55,4 +55,4 @@ def start_hosts(
             stays=engines.detached,
             core=number if options.pin else None,
         )
-    return {number: answer.get(START_TIMEOUT_S) for number, answer in answers.items()}
+    return {number: answer.result(START_TIMEOUT_S) for number, answer in answers.items()}

@@ -39,9 +39,7 @@ class LinkMonitor:
         )
         home.relay = self.relay.link if relayed else None
         home.on_link_changed = partial(self._on_link_changed, NOTEBOOK)
-        home.router.host_handlers["link"] = lambda peer, change: self._on_link_changed(
-            peer, *change
-        )
+        home.router.host_messages.serve("link", self._on_link_changed)
 
     def check(self, reachable: set[int]) -> None:
         """Serve the engines that ipyparallel reaches and that need the relay, and no others."""
@@ -76,17 +74,17 @@ class LinkMonitor:
     def close(self) -> None:
         self.relay.close()
 
-    def _on_link_changed(self, host_id: str, peer: str, kind: str, reason: str) -> None:
+    def _on_link_changed(self, host_id: str, peer_id: str, kind: str, reason: str) -> None:
         """Record that a link has changed."""
         fleet = self._fleet
-        if kind not in ("direct", "relay") or peer not in (NOTEBOOK, *fleet.numbers):
-            raise ValueError(f"{host_id} has no link {kind!r} to {peer!r}")
-        if host_id in fleet.lost or peer in fleet.lost:
+        if kind not in ("direct", "relay") or peer_id not in (NOTEBOOK, *fleet.numbers):
+            raise ValueError(f"{host_id} has no link {kind!r} to {peer_id!r}")
+        if host_id in fleet.lost or peer_id in fleet.lost:
             return
-        fleet.links[host_id, peer] = kind, reason
-        fleet.home.logger.warning("link %s → %s: %s (%s)", host_id, peer, kind, reason)
+        fleet.links[host_id, peer_id] = kind, reason
+        fleet.home.logger.warning("link %s → %s: %s (%s)", host_id, peer_id, kind, reason)
         if kind == "relay":
-            self.serve(host_id, peer)
+            self.serve(host_id, peer_id)
 
     def _on_unreached(self, host_id: str, reason: str) -> None:
         """Log that the relay does not reach an engine; it is served again while that may help."""
@@ -94,13 +92,9 @@ class LinkMonitor:
 
     def _exchange(self, host_id: str, incoming: list[Relayed], wait: float) -> list[Relayed]:
         fleet = self._fleet
-        fetched = fleet.engines.run(  # type: ignore[union-attr]
-            fleet.numbers[host_id],
-            remote.exchange,
-            fleet.testbed_id,
-            incoming,
-            wait,
-            timeout=UNREACHED_S,
+        answer = fleet.engines.send_to_host(  # type: ignore[union-attr]
+            fleet.numbers[host_id], remote.exchange, incoming, wait
         )
+        fetched = answer.result(UNREACHED_S)
         self._detector.reset_silence(host_id)
         return fetched

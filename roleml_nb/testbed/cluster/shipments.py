@@ -35,18 +35,18 @@ class Shipments:
         """Hosts that have sent records which are none."""
         self._arrived = threading.Condition()
 
-    def receive(self, host_id: str, pickled: tuple[bytes, bytes]) -> None:
+    def receive(self, host_id: str, shipment: tuple[bytes, bytes]) -> None:
         """Keep a shipment as it comes: it is unpickled when somebody looks, not while messages
         fly.
         """
         with self._arrived:
-            match pickled:
+            match shipment:
                 case bytes() as messages, bytes() as metrics_and_logs:
                     self._messages.append((host_id, messages))
                     self._metrics_and_logs.append((host_id, metrics_and_logs))
                     self.unread += len(messages) + len(metrics_and_logs)
                 case _:  # counted as a shipment all the same, so that nobody waits for it
-                    error = TypeError(f"two pickles are expected, not {type(pickled).__name__}")
+                    error = TypeError(f"two pickles are expected, not {type(shipment).__name__}")
                     self._drop(host_id, error)
             self._counts[host_id] = self._counts.get(host_id, 0) + 1
             self._arrived.notify_all()

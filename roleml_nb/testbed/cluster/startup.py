@@ -9,6 +9,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from roleml_nb.host.host import Host
+
     from .fleet import Fleet
 
 __all__ = ["joined", "on_every_engine", "run", "share_paths"]
@@ -39,7 +41,7 @@ def joined(fleet: Fleet) -> None:
         fleet.run_on_all(run, tuple(_functions))
 
 
-def run(testbed: str, functions: tuple[Function, ...]) -> None:
+def run(host: Host, functions: tuple[Function, ...]) -> None:
     """Run the functions on an engine."""
     for function in functions:
         function()
@@ -55,7 +57,7 @@ def share_paths(fleet: Fleet) -> None:
         _fleets[fleet] = paths
 
 
-def _add_paths(testbed: str, paths: list[str]) -> None:
+def _add_paths(host: Host, paths: list[str]) -> None:
     for path in paths:
         if path not in sys.path and os.path.exists(path):
             sys.path.append(path)

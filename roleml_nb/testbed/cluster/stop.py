@@ -5,12 +5,12 @@ The host's half is `roleml_nb.host.stop`.
 
 from __future__ import annotations
 
-import pickle
 import threading
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from roleml_nb.host.stop import BOOST_SIGNAL, POLL_INTERVAL_S, Stopped, stop_work
+from roleml_nb.messaging.host_messages import pack
 from roleml_nb.role import LinkFailed
 
 if TYPE_CHECKING:
@@ -37,18 +37,15 @@ class RunStopper:
         self._fleet = fleet
         self._one_at_a_time = threading.Lock()
         self._changed = threading.Condition()
-        self._last_signs: dict[str, float] = {}
         self._answers: dict[str, Stopped] = {}
-        handlers = fleet.home.router.host_handlers
-        handlers["stopping"] = lambda peer, _: self._on_stopping(peer)
-        handlers["stopped"] = lambda peer, answer: self._on_stopped(peer, *answer)
+        fleet.home.router.host_messages.serve("stopped", self._on_stopped)
 
     def stop(self) -> Stopped:
         """See `Testbed.stop_run`."""
         with self._one_at_a_time:
             home, hosts = self._fleet.home, self._fleet.alive
             generation, began = home.router.run_generation + 1, home.clock.now()
-            self._last_signs, self._answers = dict.fromkeys(hosts, began), {}
+            self._answers = {}
             home.router.run_generation = generation
             # Ctrl-C must not cut a message in two
             home.run_in_background(lambda: self._ask(hosts, generation), "asks to stop")
@@ -65,13 +62,13 @@ class RunStopper:
         for host_id in hosts:
             assert home.transport is not None
             try:
-                home.transport.send_control(host_id, pickle.dumps(generation, 5))
+                home.transport.send_control(host_id, pack("stop", run_generation=generation))
             except LinkFailed as error:
                 home.logger.info("%s is asked to stop over its link alone: %s", host_id, error)
                 self._boost(host_id)
         for host_id in hosts:
             try:
-                home.router.send_to_host(host_id, "stop", generation)
+                home.router.host_messages.send(host_id, "stop", run_generation=generation)
             except LinkFailed as error:
                 home.logger.info("%s is not asked to stop over its link: %s", host_id, error)
 
@@ -105,7 +102,7 @@ class RunStopper:
                         self._answers[host_id] = Stopped(left=(f"handlers on {host_id}",))
                     break
                 for host_id in waiting if timed_out else ():
-                    sign = max(self._last_signs[host_id], fleet.last_pulse(host_id))
+                    sign = fleet.last_pulse(host_id)
                     silent[host_id] = silent[host_id] + 1 if sign == seen[host_id] else 0
                     seen[host_id] = sign
                     if silent[host_id] * POLL_INTERVAL_S > timeouts[host_id]:
@@ -120,12 +117,8 @@ class RunStopper:
         done = self._answers.keys() | self._fleet.lost.keys()
         return [host_id for host_id in hosts if host_id not in done]
 
-    def _on_stopping(self, host_id: str) -> None:
+    def _on_stopped(self, host_id: str, run_generation: int, stopped: Stopped) -> None:
         with self._changed:
-            self._last_signs[host_id] = self._fleet.home.clock.now()
-
-    def _on_stopped(self, host_id: str, generation: int, stopped: Stopped) -> None:
-        with self._changed:
-            if generation == self._fleet.home.router.run_generation:
+            if run_generation == self._fleet.home.router.run_generation:
                 self._answers[host_id] = stopped
                 self._changed.notify_all()

@@ -13,6 +13,7 @@ from roleml_nb.messaging.modules.module_versions import module_versions
 from roleml_nb.messaging.modules.source_modules import Closure, source_modules
 
 if TYPE_CHECKING:
+    from roleml_nb.host.host import Host
     from roleml_nb.testbed.cluster.fleet import Fleet
 
 __all__ = ["Shared", "known_versions", "own_versions", "share", "share_modules"]
@@ -82,5 +83,5 @@ def share(fleet: Fleet, versions: Shared) -> None:
         fleet.run_on_all(_add, versions.texts, versions.closures, versions.latest)
 
 
-def _add(testbed: str, texts: dict, closures: dict, latest: dict[str, str]) -> None:
+def _add(host: Host, texts: dict, closures: dict, latest: dict[str, str]) -> None:
     module_versions.add(texts, closures, latest)

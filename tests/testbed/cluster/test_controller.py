@@ -96,12 +96,12 @@ def test_what_waits_for_ipyparallel_ends_at_once_with_its_scheduler(watched):
         " nothing to the engines any more"
     )
     with pytest.raises(RoleMLError, match=text):
-        waiting.get(60)
+        waiting.result(60)
     with pytest.raises(RoleMLError, match=text):
         watched.fleet.engines.send(0, os.getpid)
 
 
-def sleep(testbed):
+def sleep(host):
     import time
 
     time.sleep(30)

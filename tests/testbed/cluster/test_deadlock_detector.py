@@ -17,8 +17,8 @@ class Told:
     def __init__(self):
         self.ended, self.said = [], []
         router = SimpleNamespace(
-            send_to_host=lambda host_id, channel, circle: self.said.append(
-                (host_id, channel, circle)
+            host_messages=SimpleNamespace(
+                send=lambda host_id, name, **circle: self.said.append((host_id, name, circle))
             )
         )
         self.home = SimpleNamespace(
@@ -48,7 +48,8 @@ def test_a_circle_that_stands_is_ended_at_the_third_look(told):
         assert told.ended == []
     detector.check(3.0, circle(), {ENGINE: 3.0})
     assert [names for _, names, _ in told.ended] == [("a/x.ping", "b/x.ping", "a/x.ping")]
-    assert told.said == [(ENGINE, "deadlock", told.ended[0])]
+    calls, names, stuck = told.ended[0]
+    assert told.said == [(ENGINE, "deadlock", {"calls": calls, "names": names, "stuck": stuck})]
 
 
 def test_a_host_that_has_told_nothing_new_confirms_nothing(told):

@@ -207,7 +207,10 @@ def test_one_on_another_machine_ends_when_it_learns_that_it_is_lost(
             )
         else:
             until(
-                lambda: bed.fleet.engines.run(bed.fleet.numbers["engine0"], hosts_there) == [],
+                lambda: (
+                    bed.fleet.engines.send(bed.fleet.numbers["engine0"], hosts_there).result(60)
+                    == []
+                ),
                 "the end of its host",
                 30,
             )

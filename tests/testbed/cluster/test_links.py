@@ -189,7 +189,7 @@ def test_a_killed_engine_is_noticed_by_the_other_engine_too(own_bed):
 
 
 def engine_state(bed, host_id):
-    return bed.fleet.run(host_id, engine.working)
+    return bed.fleet.run(host_id, engine.at_work)[0]
 
 
 def test_a_handler_that_holds_the_interpreter_and_a_large_message_kill_nobody(own_bed):

@@ -304,10 +304,8 @@ def urls(bed):
     }
 
 
-def urls_of(testbed):
-    from roleml_nb.host.engine import _host
-
-    return [link.url for link in _host(testbed).transport._links if link.peer != "notebook"]
+def urls_of(host):
+    return [link.url for link in host.transport._links if link.peer != "notebook"]
 
 
 urls_of.__module__ = "__main__"
@@ -444,10 +442,8 @@ def test_a_stranger_on_the_network_gets_no_answer(network, tmp_path):
         assert bed.call("a/asker", "ask", {"number": 1}) == 1
 
 
-def address_of(testbed):
-    from roleml_nb.host.engine import _host
-
-    return _host(testbed).transport.address
+def address_of(host):
+    return host.transport.address
 
 
 address_of.__module__ = "__main__"

@@ -199,7 +199,7 @@ def test_an_engine_that_does_not_answer_is_killed(own_bed):
 
 def busy_threads(bed):
     """How many handlers are at work, on all engines."""
-    return sum(bed.fleet.run_on_all(remote.on_host, busy).values())
+    return sum(bed.fleet.run_on_all(busy).values())
 
 
 def busy(host):
@@ -228,7 +228,7 @@ def test_an_engine_with_many_busy_handlers_lives_and_all_of_them_end(own_bed):
             with pytest.raises(RunStopped, match="stopped with the run|interrupted with the run"):
                 call.result(30)
     until(
-        lambda: not sum(own_bed.fleet.run_on_all(remote.on_host, spinning).values()),
+        lambda: not sum(own_bed.fleet.run_on_all(spinning).values()),
         "their threads are free",
     )
     assert own_bed.call(one, "nothing") == own_bed.call(two, "nothing") == "nothing"
@@ -252,10 +252,10 @@ def test_a_stop_is_heard_before_all_that_lies_unread(own_bed):
     with ThreadPoolExecutor(2) as pool:
         at_work = [pool.submit(own_bed.call, role, "spin") for role in (one, two)]
         until(lambda: busy_threads(own_bed) == 2, "both are at it")
-        own_bed.fleet.run_on_all(remote.on_host, close_links)
+        own_bed.fleet.run_on_all(close_links)
         unread = [own_bed.call_task(role, "sleep") for role in (one, two) for _ in range(100)]
         assert own_bed.stop_run() == ((), (f"{one}.spin", f"{two}.spin"), (), ())
-        own_bed.fleet.run_on_all(remote.on_host, open_links)
+        own_bed.fleet.run_on_all(open_links)
         for call in at_work:
             with pytest.raises(RunStopped, match="spin was interrupted with the run"):
                 call.result(30)
@@ -286,14 +286,14 @@ def test_a_new_link_to_the_notebook_brings_a_new_control_channel(own_bed):
     one, _ = pair(own_bed, "anew")
     engine = own_bed.registry.places["anew-a"]
     before = own_bed.fleet.home.transport._control_connections[engine]
-    own_bed.fleet.run(engine, remote.on_host, cut_link_to_the_notebook)
+    own_bed.fleet.run(engine, cut_link_to_the_notebook)
     until(
         lambda: own_bed.fleet.home.transport._control_connections[engine] != before,
         "it is made anew",
     )
-    own_bed.fleet.run_on_all(remote.on_host, close_links)
+    own_bed.fleet.run_on_all(close_links)
     assert str(own_bed.stop_run()) == "run stopped: nothing was at work" and not own_bed.lost
-    own_bed.fleet.run_on_all(remote.on_host, open_links)
+    own_bed.fleet.run_on_all(open_links)
     assert own_bed.call(one, "nothing") == "nothing"
 
 
@@ -309,10 +309,10 @@ def turn(host):
 def test_over_the_relay_engines_hurry_to_hear_of_it():
     with Testbed(engines=2, timeout=30, preload=(), links=("relay",)) as bed:
         roles = pair(bed, "relayed")
-        usual = bed.fleet.run("engine0", remote.on_host, turn)
+        usual = bed.fleet.run("engine0", turn)
         bed.fleet.signal("engine0", "SIGURG")
-        until(lambda: bed.fleet.run("engine0", remote.on_host, turn) < 0.001, "it hurries")
-        until(lambda: bed.fleet.run("engine0", remote.on_host, turn) == usual, "for a while")
+        until(lambda: bed.fleet.run("engine0", turn) < 0.001, "it hurries")
+        until(lambda: bed.fleet.run("engine0", turn) == usual, "for a while")
         with ThreadPoolExecutor(40) as pool:
             calls = [
                 pool.submit(bed.call, role, "spin", timeout=60) for _ in range(20) for role in roles

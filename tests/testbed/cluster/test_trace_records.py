@@ -81,7 +81,7 @@ class Careless(Role):
         host = self.base.host
         if host.host_id != "notebook":
             for one in junk:
-                host.router.send_to_host("notebook", "trace", one)
+                host.router.host_messages.send("notebook", "trace", shipment=one)
                 host.shipments += 1
         self.said.emit({"loss": loss})
 
@@ -89,7 +89,7 @@ class Careless(Role):
 def hand_over(bed, junk):
     """As if an engine had sent it."""
     for one in junk:
-        bed.fleet.home.router.host_handlers["trace"]("engine7", one)
+        bed.fleet.shipments.receive("engine7", one)
 
 
 def dropped(bed):

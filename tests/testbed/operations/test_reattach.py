@@ -198,7 +198,7 @@ def test_the_magics_say_what_to_type(runtime, shell, capsys):  # noqa: F811
     )
 
 
-def step_clock(testbed, seconds):
+def step_clock(host, seconds):
     """Move the system clock, as far as psutil reads it."""
     from psutil import _pslinux
 
