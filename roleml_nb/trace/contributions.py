@@ -75,8 +75,6 @@ def is_contribution(channel: str, metric: str) -> bool:
 class Contributions(Numbers):
     """The models that went into each aggregate."""
 
-    noun = "numbers"
-
     def to_pandas(self) -> pd.DataFrame:
         """Return one row per contribution, by time, and warn when some are no longer here.
 

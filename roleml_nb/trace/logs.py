@@ -79,6 +79,7 @@ class Logs(Table):
     """
 
     columns = LogLine._fields
+    noun = "lines of logs"
 
     def __init__(self, start: float, refresh: Callable[[], None], lock: threading.Lock):
         super().__init__(start, refresh, lock)
@@ -114,14 +115,9 @@ class Logs(Table):
     def nbytes(self) -> int:
         return self._bytes
 
-    def __len__(self) -> int:
-        self._refresh()
-        return len(self.rows)
-
     @property
-    def count(self) -> int:
-        """How many there were in all, without asking the hosts for more."""
-        return self.gone + len(self.rows)
+    def single_count(self) -> int:
+        return len(self.rows)
 
     def raw(self) -> pd.DataFrame:
         import pandas as pd
@@ -130,12 +126,6 @@ class Logs(Table):
         with self._lock:
             rows = list(self.rows)
         return pd.DataFrame.from_records(rows, columns=list(self.columns))
-
-    def describe_gone(self) -> str:
-        """Say how many lines are no longer here; empty when all are."""
-        if not self.gone:
-            return ""
-        return f"{self.gone:,} old ones of {self.count:,} lines of logs are no longer here"
 
     def since(self, count: int) -> tuple[list[LogLine], int]:
         """Return the lines after the first `count`, as far as they are here, and the new count."""

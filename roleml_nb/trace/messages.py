@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
-from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -18,7 +17,7 @@ from roleml_nb.role.checks.arguments import checked
 from .flows import MESSAGE, Flow, Flows, Totals
 from .lines import Lines
 from .rows import Rows
-from .tables import Table
+from .tables import Table, object_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -116,15 +115,6 @@ class Messages(Table):
 
     # reading
 
-    def __len__(self) -> int:
-        self._refresh()
-        return len(self._rows)
-
-    @property
-    def count(self) -> int:
-        """How many there were in all, without asking the hosts for more."""
-        return self.gone + len(self._rows)
-
     def since(self, number: int, max_rows: int | None = None) -> NewMessages:
         """Return at most `max_rows` messages from a number on, by their arrival.
 
@@ -142,7 +132,6 @@ class Messages(Table):
 
     @property
     def single_count(self) -> int:
-        """How many are here as single messages, without asking the hosts for more."""
         return len(self._rows)
 
     def raw(self) -> pd.DataFrame:
@@ -150,63 +139,39 @@ class Messages(Table):
         import pandas as pd
 
         self._refresh()
-        rows, flows, deliveries = self._decoded()
-        sources, targets, channels, kinds = flows
-        links, outcomes, lines = deliveries
-        return pd.DataFrame(
-            {
-                "call": rows["call"],
-                "kind": kinds,
-                "source": sources,
-                "target": targets,
-                "channel": channels,
-                "bytes": rows["bytes"],
-                "link": links,
-                "sent": rows["sent"],
-                "received": rows["received"],
-                "outcome": outcomes,
-                "line": lines,
-            }
-        )
+        return pd.DataFrame(dict(zip(self.columns, self._decoded(), strict=True)))
 
     @checked
     def last(self, count: int) -> list[tuple]:
         """Return the last `count` messages, as tuples of `columns`, oldest first."""
         self._refresh()
-        rows, flows, deliveries = self._decoded(count)
-        sources, targets, channels, kinds = flows
-        links, outcomes, lines = deliveries
-        return list(
-            zip(
-                rows["call"].tolist(),
-                kinds,
-                sources,
-                targets,
-                channels,
-                rows["bytes"].tolist(),
-                links,
-                rows["sent"].tolist(),
-                rows["received"].tolist(),
-                outcomes,
-                lines,
-                strict=True,
-            )
-        )
+        return list(zip(*map(np.ndarray.tolist, self._decoded(count)), strict=True))
 
-    def _decoded(
-        self, last: int | None = None
-    ) -> tuple[np.ndarray, list[np.ndarray], list[np.ndarray]]:
-        """Return single messages, with the columns of their flows and of their deliveries.
-
-        The former are sources, targets, channels and kinds; the latter links, outcomes and lines.
-        """
+    def _decoded(self, last: int | None = None) -> list[np.ndarray]:
+        """Return single messages, all or the `last` ones, as `columns`."""
         deliveries = []
         with self._lock:
             rows = self._rows.since(0 if last is None else self._rows.added - last)
             flows = list(self.flows.keys)
             for link, outcome, origin in self.flows.deliveries:
                 deliveries.append((link, outcome, self.lines[origin]))
-        return rows, _columns(flows, 4, rows["flow"]), _columns(deliveries, 3, rows["delivery"])
+        source, target, channel, kind = (
+            column[rows["flow"]] for column in object_columns(flows, 4)
+        )
+        link, outcome, line = (column[rows["delivery"]] for column in object_columns(deliveries, 3))
+        return [
+            rows["call"],
+            kind,
+            source,
+            target,
+            channel,
+            rows["bytes"],
+            link,
+            rows["sent"],
+            rows["received"],
+            outcome,
+            line,
+        ]
 
     def to_pandas(self) -> pd.DataFrame:
         """Return one row per single message, by time, and warn when some became totals.
@@ -383,13 +348,3 @@ def _patterns(nodes: str | Iterable[str] | None) -> list[str]:
     if nodes is None:
         return ["*"]
     return [nodes] if isinstance(nodes, str) else list(nodes)
-
-
-def _columns(keys: Sequence[tuple], width: int, numbers: np.ndarray) -> list[np.ndarray]:
-    """Return the parts of keys as columns of objects, with a row for each number."""
-    columns = []
-    for place in range(width):
-        column = np.empty(len(keys), object)
-        column[:] = list(map(itemgetter(place), keys))
-        columns.append(column[numbers])
-    return columns

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequenc
 from fnmatch import fnmatchcase
 from functools import partial
 from itertools import repeat
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -17,7 +16,7 @@ import numpy as np
 from roleml_nb.role import ArgumentError, did_you_mean, natural_key
 from roleml_nb.role.checks.arguments import checked
 
-from .tables import COLOURS, Table, translucent
+from .tables import COLOURS, Table, object_columns, translucent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -137,14 +136,9 @@ class Numbers(Table):
 
     # reading
 
-    def __len__(self) -> int:
-        self._refresh()
-        return self._count
-
     @property
-    def count(self) -> int:
-        """How many there were in all, without asking the hosts for more."""
-        return self.gone + self._count
+    def single_count(self) -> int:
+        return self._count
 
     def raw(self) -> pd.DataFrame:
         """Return the numbers as `Table.raw` does, by time."""
@@ -164,9 +158,7 @@ class Numbers(Table):
                 steps.append(columns[2])
         sizes = list(map(len, sent[1:]))
         names = {}
-        for place, name in enumerate(Key._fields):
-            words = np.empty(len(keys), object)
-            words[:] = list(map(itemgetter(place), keys))
+        for name, words in zip(Key._fields, object_columns(keys, len(Key._fields)), strict=True):
             names[name] = np.repeat(words, sizes)
         frame = pd.DataFrame({"sent": np.concatenate(sent), **names})
         frame["value"] = np.concatenate(values)
@@ -226,12 +218,6 @@ class Numbers(Table):
                 series.gone, series.gone_until = gone, until
                 series.first_sent, series.first_step = first_sent, first_step
                 self.gone += gone
-
-    def describe_gone(self) -> str:
-        """Say how many numbers are no longer here; empty when all are."""
-        if not self.gone:
-            return ""
-        return f"{self.gone:,} old ones of {self.count:,} {self.noun} are no longer here"
 
 
 def _largest_size(sizes: list[int], room: float) -> int:

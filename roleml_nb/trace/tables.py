@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["COLOURS", "Table", "translucent"]
+__all__ = ["COLOURS", "Table", "object_columns", "translucent"]
 
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999"]
 """Okabe and Ito's palette, which survives colour blindness."""
@@ -21,10 +24,21 @@ def translucent(colour: str) -> str:
     return f"rgba({red},{green},{blue},0.18)"
 
 
+def object_columns(keys: Sequence[tuple], width: int) -> list[np.ndarray]:
+    """Return the parts of keys as columns of objects."""
+    columns = []
+    for place in range(width):
+        column = np.empty(len(keys), object)
+        column[:] = list(map(itemgetter(place), keys))
+        columns.append(column)
+    return columns
+
+
 class Table:
     """Rows of records, read after a refresh; `gone` counts the rows that `trim` has dropped."""
 
     columns: tuple[str, ...] = ()
+    noun = "rows"
 
     def __init__(self, start: float, refresh: Callable[[], None], lock: threading.Lock):
         self.gone = 0
@@ -51,12 +65,25 @@ class Table:
         """Drop all rows and totals; the caller holds the lock."""
         raise NotImplementedError
 
-    def __len__(self) -> int:
+    @property
+    def single_count(self) -> int:
+        """How many rows are here, without asking the hosts for more."""
         raise NotImplementedError
+
+    @property
+    def count(self) -> int:
+        """How many there were in all, without asking the hosts for more."""
+        return self.gone + self.single_count
+
+    def __len__(self) -> int:
+        self._refresh()
+        return self.single_count
 
     def describe_gone(self) -> str:
         """Say in words how many rows are no longer here; empty when all are."""
-        raise NotImplementedError
+        if not self.gone:
+            return ""
+        return f"{self.gone:,} old ones of {self.count:,} {self.noun} are no longer here"
 
     def __repr__(self) -> str:
         gone = f" ({text})" if (text := self.describe_gone()) else ""

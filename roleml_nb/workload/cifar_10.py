@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from roleml_nb.role import ArgumentError
+from roleml_nb.role.checks.numbers import check_count
 
 from .datasets import XYDataset
 from .steps import as_tensor
@@ -134,8 +135,7 @@ def slice_cifar_10_dataset(root: Any, output_path: Any, parts: int = 2) -> None:
     folder = Path(output_path)
     files = [_read_images(Path(root) / f"data_batch_{number}") for number in range(1, 6)]
     least = min(len(labels) for _, labels in files)
-    if not 1 <= parts <= least:
-        raise ArgumentError(f"parts must be from 1 to {least}, got {parts!r}")
+    parts = check_count("parts", parts, 1, least)
     folder.mkdir(parents=True, exist_ok=True)
     number = 0
     for images, labels in files:

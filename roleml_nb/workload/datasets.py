@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from roleml_nb.role import ArgumentError, Dataset, node_seed
-from roleml_nb.role.checks.numbers import as_count, check_seed
+from roleml_nb.role.checks.numbers import check_count, check_seed
 from roleml_nb.role.workload import DataPoint
 
 __all__ = ["ArrayDataset", "SimpleDataset", "X", "XYDataset", "Y"]
@@ -98,10 +98,7 @@ class ArrayDataset:
             raise ArgumentError(
                 f"x and y must be equally long arrays, got shapes {self.x.shape} and {self.y.shape}"
             )
-        batch_size = as_count("batch_size", batch_size)
-        if batch_size < 1:
-            raise ArgumentError(f"batch_size must be 1 or more, got {batch_size!r}")
-        self.batch_size = batch_size
+        self.batch_size = check_count("batch_size", batch_size, 1)
         self.drop_last = drop_last
         self.shuffle = shuffle
         self._rng = np.random.default_rng(_entropy(seed))

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from roleml_nb.role import ArgumentError, node_seed
-from roleml_nb.role.checks.numbers import as_count, as_number, check_count, check_size
+from roleml_nb.role.checks.numbers import as_number, check_count, check_size
 from roleml_nb.role.randomness.torch_generator import own_torch_generator, takes_turns
 
 from .parameters import StateDict, seeded
@@ -96,9 +96,7 @@ class TorchClassifier(StateDict):
         """
         from torch.nn.functional import cross_entropy
 
-        epochs = as_count("epochs", epochs)
-        if epochs < 1:
-            raise ArgumentError(f"epochs must be 1 or more, got {epochs!r}")
+        epochs = check_count("epochs", epochs, 1)
         rate = self.lr if lr is None else _check_lr(lr)
         step = self._step(rate)
         fused_step = make_descent(self.module, rate) if self._make_optimizer is None else None

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from roleml_nb.role import ArgumentError
-from roleml_nb.role.checks.numbers import as_count, as_number, check_count, check_seed
+from roleml_nb.role.checks.numbers import as_count, check_count, check_number, check_seed
 
 __all__ = ["by_key", "dirichlet", "iid", "join_pieces", "label_skew", "quantity_skew", "shards"]
 
@@ -90,7 +90,7 @@ def dirichlet(
     Visual Classification", 2019.
     """
     labels = _labels(labels)
-    alpha = _check_alpha(alpha)
+    alpha = check_number("alpha", alpha, *ALPHA_RANGE)
     min_size = as_count("min_size", min_size)
     parts = _check_parts(parts, len(labels), min_size)
     seed = check_seed(seed)
@@ -136,10 +136,8 @@ def shards(labels: Any, parts: int, seed: int = 0, shards_per_part: int = 2) -> 
     100 clients).
     """
     labels = _labels(labels)
-    shards_per_part = as_count("shards_per_part", shards_per_part)
+    shards_per_part = check_count("shards_per_part", shards_per_part, 1)
     seed = check_seed(seed)
-    if shards_per_part < 1:
-        raise ArgumentError(f"shards_per_part must be 1 or more, got {shards_per_part!r}")
     parts = _check_parts(parts, len(labels), shards_per_part)
     rng = np.random.default_rng(seed)
     shuffled = rng.permutation(len(labels))  # a shard's samples are random within a class, too
@@ -266,7 +264,7 @@ def quantity_skew(
     in Heterogeneous Networks", MLSys 2020.
     """
     n = _count(n_or_labels)
-    alpha = _check_alpha(alpha)
+    alpha = check_number("alpha", alpha, *ALPHA_RANGE)
     min_size = as_count("min_size", min_size)
     parts = _check_parts(parts, n, min_size)
     seed = check_seed(seed)
@@ -368,19 +366,9 @@ def _labels(labels: Any) -> np.ndarray:
     return labels
 
 
-def _check_alpha(alpha: float) -> float:
-    alpha = as_number("alpha", alpha)
-    low, high = ALPHA_RANGE
-    if not low <= alpha <= high:
-        raise ArgumentError(f"alpha must be from {low:g} to {high:g}, got {alpha!r}")
-    return alpha
-
-
 def _check_parts(parts: int, n: int, min_size: int) -> int:
     parts = as_count("parts", parts)
-    min_size = as_count("min_size", min_size)
-    if min_size < 1:
-        raise ArgumentError(f"min_size must be 1 or more, got {min_size!r}")
+    min_size = check_count("min_size", min_size, 1)
     most = n // min_size
     if most < 1:
         raise ArgumentError(f"min_size must be {n} or less for {n} samples, got {min_size!r}")

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from roleml_nb.role import ArgumentError
-from roleml_nb.role.checks.numbers import as_number, check_number
+from roleml_nb.role.checks.numbers import check_number
 
 __all__ = ["noise", "rotation"]
 
@@ -37,9 +37,7 @@ def noise(x: np.ndarray, part: int, parts: int, seed: int = 0, scale: float = 1.
     Li, Diao, Chen and He, "Federated Learning on Non-IID Data Silos: An Experimental Study", ICDE
     2022, section IV-B (noise-based feature imbalance, Gau(σ · i / N)).
     """
-    scale = as_number("scale", scale)
-    if not 0 <= scale < math.inf:
-        raise ArgumentError(f"scale must be 0 or more, got {scale!r}")
+    scale = check_number("scale", scale, 0)
     drawn = np.random.default_rng([seed, part, 1]).standard_normal(x.shape, np.float32)
     return x + (math.sqrt(scale * part / parts) * drawn).astype(x.dtype)
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, Generic
 
-from roleml_nb.role import ArgumentError, ArgumentTypeError, Dataset
-from roleml_nb.role.checks.numbers import as_count
+from roleml_nb.role import ArgumentTypeError, Dataset
+from roleml_nb.role.checks.numbers import as_count, check_count
 from roleml_nb.role.workload import DataCombiner, DataModifier, DataPoint, DatasetConverter
 
 from .loading import load
@@ -102,9 +102,7 @@ class DatasetBatchView(DatasetView[DataPoint]):
         drop_last: bool = False,
         combiner: Callable[[Iterable[DataPoint]], Any] = list,
     ):
-        batch_size = as_count("batch_size", batch_size)
-        if batch_size < 1:
-            raise ArgumentError(f"batch_size must be 1 or more, got {batch_size!r}")
+        batch_size = check_count("batch_size", batch_size, 1)
         super().__init__(
             dataset,
             modifier=modifier,

@@ -13,8 +13,8 @@ import numpy as np
 
 from roleml_nb.library.aggregation.mergers import average
 from roleml_nb.library.aggregation.state_dicts import from_vector, subset, to_vector
-from roleml_nb.role import ArgumentError, Element, RoleInstanceID
-from roleml_nb.role.checks.numbers import as_number
+from roleml_nb.role import Element, RoleInstanceID
+from roleml_nb.role.checks.numbers import check_number
 from roleml_nb.role.parameters import AVERAGED, COPIED, entries, like
 
 from .compressors import Compressor, TopK
@@ -56,12 +56,7 @@ class ChocoMixer(Mixer):
 
     def __init__(self, consensus_step: float = 0.02, error_feedback: bool = True):
         super().__init__()
-        consensus_step = as_number("consensus_step", consensus_step)
-        if not 0 < consensus_step <= 1:
-            raise ArgumentError(
-                f"consensus_step must be more than 0 and at most 1, got {consensus_step!r}"
-            )
-        self.consensus_step = consensus_step
+        self.consensus_step = check_number("consensus_step", consensus_step, 0, 1, above=True)
         self.error_feedback = error_feedback
         self._estimates: dict[RoleInstanceID, np.ndarray] = {}
         # None: the estimate is zero, so no change was missed

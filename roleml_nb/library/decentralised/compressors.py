@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from roleml_nb.role import ArgumentError
-from roleml_nb.role.checks.numbers import as_count, as_number
+from roleml_nb.role.checks.numbers import check_count, check_number
 
 __all__ = ["Compressor", "Quantization", "RandomK", "TopK"]
 
@@ -37,10 +36,7 @@ class Compressor(ABC):
 
 class _Sparse(Compressor):
     def __init__(self, share: float = 0.01):
-        share = as_number("share", share)
-        if not 0 < share <= 1:
-            raise ArgumentError(f"share must be more than 0 and at most 1, got {share!r}")
-        self.share = share
+        self.share = check_number("share", share, 0, 1, above=True)
 
     def _count(self, vector: np.ndarray) -> int:
         return min(len(vector), max(1, round(self.share * len(vector))))
@@ -84,10 +80,7 @@ class Quantization(Compressor):
     """
 
     def __init__(self, levels: int = 16):
-        levels = as_count("levels", levels)
-        if not 1 <= levels <= 127:
-            raise ArgumentError(f"levels must be from 1 to 127, got {levels!r}")
-        self.levels = levels
+        self.levels = check_count("levels", levels, 1, 127)
 
     def compress(self, vector: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
         length = float(np.linalg.norm(vector))

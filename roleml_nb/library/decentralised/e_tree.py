@@ -18,8 +18,8 @@ from roleml_nb.library.federated.aggregator import FedAvgAggregator
 from roleml_nb.library.federated.rounds import Outcome, Quorum
 from roleml_nb.library.members import drop_lost, members_of
 from roleml_nb.library.ordering import in_order, without
-from roleml_nb.role import ArgumentError, ErrorHandlingStrategy, RoleInstanceID, Service, Task
-from roleml_nb.role.checks.numbers import as_count
+from roleml_nb.role import ErrorHandlingStrategy, RoleInstanceID, Service, Task
+from roleml_nb.role.checks.numbers import check_count
 from roleml_nb.role.errors import GONE
 
 __all__ = ["TreeAggregator"]
@@ -52,10 +52,7 @@ class TreeAggregator(FedAvgAggregator):
 
     def __init__(self, frequency: int = 1):
         super().__init__()
-        frequency = as_count("frequency", frequency)
-        if frequency < 1:
-            raise ArgumentError(f"frequency must be 1 or more, got {frequency!r}")
-        self.frequency = frequency
+        self.frequency = check_count("frequency", frequency, 1)
         self._update: Any = None
         self._have_it: set[RoleInstanceID] = set()
         self._gone: set[RoleInstanceID] = set()

@@ -10,8 +10,8 @@ from typing import Any
 
 from roleml_nb.library.aggregation.mergers import average
 from roleml_nb.library.ordering import items_at
-from roleml_nb.role import ArgumentError, RoleInstanceID
-from roleml_nb.role.checks.numbers import as_count
+from roleml_nb.role import RoleInstanceID
+from roleml_nb.role.checks.numbers import check_count
 
 from .mixers import Mixer, Received, updates_of
 
@@ -38,10 +38,7 @@ class EpidemicMixer(Mixer):
 
     def __init__(self, sample: int = 2):
         super().__init__()
-        sample = as_count("sample", sample)
-        if sample < 1:
-            raise ArgumentError(f"sample must be 1 or more, got {sample!r}")
-        self.sample = sample
+        self.sample = check_count("sample", sample, 1)
 
     def peers(self, round: int) -> list[RoleInstanceID]:
         known = self.known()

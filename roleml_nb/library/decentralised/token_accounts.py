@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 
 from roleml_nb.role import ArgumentError
-from roleml_nb.role.checks.numbers import as_count
+from roleml_nb.role.checks.numbers import check_count
 
 __all__ = [
     "GeneralizedTokenAccount",
@@ -37,10 +37,7 @@ class TokenAccount(ABC):
     """
 
     def __init__(self, capacity: int):
-        capacity = as_count("capacity", capacity)
-        if capacity < 0:
-            raise ArgumentError(f"capacity must be 0 or more, got {capacity!r}")
-        self.capacity = capacity
+        self.capacity = check_count("capacity", capacity, 0)
         self.tokens = 0
 
     @abstractmethod
@@ -105,10 +102,7 @@ class GeneralizedTokenAccount(SimpleTokenAccount):
 
     def __init__(self, capacity: int = 10, reserve: int = 5):
         super().__init__(capacity)
-        reserve = as_count("reserve", reserve)
-        if reserve < 1:
-            raise ArgumentError(f"reserve must be 1 or more, got {reserve!r}")
-        self.reserve = reserve
+        self.reserve = check_count("reserve", reserve, 1)
 
     def reactive(self, tokens: int, useful: bool) -> float:
         return float((self.reserve - 1 + tokens) // (self.reserve if useful else 2 * self.reserve))

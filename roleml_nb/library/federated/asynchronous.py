@@ -18,10 +18,8 @@ from roleml_nb.library.aggregation.state_dicts import (
     weighted_sum,
 )
 from roleml_nb.role import ArgumentError
-from roleml_nb.role.checks.numbers import as_number, check_count
+from roleml_nb.role.checks.numbers import check_count, check_number
 from roleml_nb.role.parameters import FROZEN, STEPPED, entries, like
-
-from .strategies import in_range
 
 __all__ = ["AsynchronousStrategy", "FedAsync", "FedBuff"]
 
@@ -83,17 +81,14 @@ class FedAsync(AsynchronousStrategy):
     def __init__(
         self, mixing: float = 0.6, staleness: str = "polynomial", a: float = 0.5, b: float = 4
     ):
-        mixing = as_number("mixing", mixing)
-        if not 0 < mixing <= 1:
-            raise ArgumentError(f"mixing must be more than 0 and at most 1, got {mixing!r}")
         if staleness not in ("polynomial", "constant", "hinge"):
             raise ArgumentError(
                 f"staleness must be 'polynomial', 'constant' or 'hinge', got {staleness!r}"
             )
-        self.mixing = mixing
+        self.mixing = check_number("mixing", mixing, 0, 1, above=True)
         self.staleness = staleness
-        self.a = in_range("a", a, 0, above=True)
-        self.b = in_range("b", b, 0)
+        self.a = check_number("a", a, 0, above=True)
+        self.b = check_number("b", b, 0)
 
     def weight(self, staleness: int) -> float:
         staleness = check_count("staleness", staleness)
@@ -138,7 +133,7 @@ class FedBuff(AsynchronousStrategy):
 
     def __init__(self, size: int = 10, lr: float = 1.0):
         self.size = check_count("size", size, 1)
-        self.lr = in_range("lr", lr, 0, above=True)
+        self.lr = check_number("lr", lr, 0, above=True)
         self.begin()
 
     def begin(self) -> None:

@@ -13,7 +13,6 @@ from roleml_nb.library.channel_types import Options
 from roleml_nb.library.ordering import items_at, without
 from roleml_nb.library.training.finite import Diverged, check_finite
 from roleml_nb.role import (
-    ArgumentError,
     CallTimeout,
     Element,
     Event,
@@ -23,7 +22,7 @@ from roleml_nb.role import (
     RoleMLError,
     Task,
 )
-from roleml_nb.role.checks.numbers import as_count
+from roleml_nb.role.checks.numbers import check_count
 
 from .asynchronous import AsynchronousStrategy, FedBuff
 from .coordinator import Coordinator
@@ -57,10 +56,9 @@ class AsynchronousCoordinator(Coordinator):
 
     def __init__(self, concurrency: int | None = None) -> None:
         super().__init__()
-        concurrency = None if concurrency is None else as_count("concurrency", concurrency)
-        if concurrency is not None and concurrency < 1:
-            raise ArgumentError(f"concurrency must be 1 or more, got {concurrency!r}")
-        self.concurrency = concurrency
+        self.concurrency = (
+            None if concurrency is None else check_count("concurrency", concurrency, 1)
+        )
         self._trainings = Trainings()
         self._quorum = Quorum(min_results=1)  # no client need answer
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from roleml_nb.library.ordering import items_at, without
 from roleml_nb.role import ArgumentError, RoleInstanceID
-from roleml_nb.role.checks.numbers import as_count, as_number, check_count, check_number
+from roleml_nb.role.checks.numbers import as_number, check_count, check_number
 
 from .selection import ClientSelector
 
@@ -83,9 +83,6 @@ class OortSelector(ClientSelector):
                 f"0 <= least <= exploration <= 1 must hold, got least={least!r},"
                 f" exploration={exploration!r}"
             )
-        pool = as_count("pool", pool)
-        if pool < 1:
-            raise ArgumentError(f"pool must be 1 or more, got {pool!r}")
         self.exploration = exploration
         self.decay = check_number("decay", decay, 0, 1, above=True)
         self.least = least
@@ -95,7 +92,7 @@ class OortSelector(ClientSelector):
         self.penalty = check_number("penalty", penalty, 0)
         self.window = check_count("window", window, 1)
         self.cutoff = check_number("cutoff", cutoff, 0, 1)
-        self.pool = pool
+        self.pool = check_count("pool", pool, 1)
         self.known: dict[RoleInstanceID, ObservedUtility] = {}
         self._pace = preferred_seconds or 0.0
         self._gathered: list[float] = []

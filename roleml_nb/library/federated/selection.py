@@ -13,14 +13,13 @@ from roleml_nb.library.channel_numbers import count_of
 from roleml_nb.library.channel_types import Roles
 from roleml_nb.library.ordering import in_order, items_at
 from roleml_nb.role import (
-    ArgumentError,
     Message,
     Role,
     RoleInstanceID,
     RoleInteractionError,
     Service,
 )
-from roleml_nb.role.checks.numbers import as_count, as_number, check_seed
+from roleml_nb.role.checks.numbers import check_count, check_number, check_seed
 
 __all__ = ["ClientSelector", "DataSizeSelector", "PowerOfChoiceSelector"]
 
@@ -41,10 +40,7 @@ class ClientSelector(Role):
 
     def __init__(self, fraction: float = 1.0, seed: int | None = None):
         super().__init__()
-        fraction = as_number("fraction", fraction)
-        if not 0 < fraction <= 1:
-            raise ArgumentError(f"fraction must be more than 0 and at most 1, got {fraction!r}")
-        self.fraction = fraction
+        self.fraction = check_number("fraction", fraction, 0, 1, above=True)
         self.seed = None if seed is None else check_seed(seed)
         self._inclusion: dict[RoleInstanceID, dict[RoleInstanceID, float]] = {}
 
@@ -200,10 +196,7 @@ class PowerOfChoiceSelector(SizedSelector):
         self, fraction: float = 0.5, candidates: int | None = None, seed: int | None = None
     ):
         super().__init__(fraction, seed)
-        candidates = None if candidates is None else as_count("candidates", candidates)
-        if candidates is not None and candidates < 1:
-            raise ArgumentError(f"candidates must be 1 or more, got {candidates!r}")
-        self.candidates = candidates
+        self.candidates = None if candidates is None else check_count("candidates", candidates, 1)
 
     def choose(
         self,

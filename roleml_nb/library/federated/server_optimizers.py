@@ -14,8 +14,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from roleml_nb.library.aggregation.state_dicts import Step, weighted_sum
+from roleml_nb.role.checks.numbers import check_number
 
-from .strategies import ClientResult, SteppingStrategy, in_range, shares
+from .strategies import ClientResult, SteppingStrategy, shares
 
 __all__ = ["FedAdagrad", "FedAdam", "FedAvgM", "FedYogi"]
 
@@ -34,8 +35,8 @@ class FedAvgM(SteppingStrategy):
     """
 
     def __init__(self, lr: float = 1.0, momentum: float = 0.9):
-        self.lr = in_range("lr", lr, 0, above=True)
-        self.momentum = in_range("momentum", momentum, 0, 1)
+        self.lr = check_number("lr", lr, 0, above=True)
+        self.momentum = check_number("momentum", momentum, 0, 1, below=True)
         self._first: Step = {}
 
     def step(self, deltas: Sequence[Step], results: Sequence[ClientResult]) -> Step:
@@ -54,9 +55,9 @@ class AdaptiveOptimizer(SteppingStrategy):
     """
 
     def __init__(self, lr: float, beta_1: float, tau: float):
-        self.lr = in_range("lr", lr, 0, above=True)
-        self.beta_1 = in_range("beta_1", beta_1, 0, 1)
-        self.tau = in_range("tau", tau, 0, above=True)
+        self.lr = check_number("lr", lr, 0, above=True)
+        self.beta_1 = check_number("beta_1", beta_1, 0, 1, below=True)
+        self.tau = check_number("tau", tau, 0, above=True)
         self._first: Step = {}
         self._second: Step = {}
 
@@ -110,7 +111,7 @@ class FedAdam(AdaptiveOptimizer):
         self, lr: float = 0.1, beta_1: float = 0.9, beta_2: float = 0.99, tau: float = 1e-3
     ):
         super().__init__(lr, beta_1, tau)
-        self.beta_2 = in_range("beta_2", beta_2, 0, 1)
+        self.beta_2 = check_number("beta_2", beta_2, 0, 1, below=True)
 
     def second(self, v: np.ndarray, square: np.ndarray) -> np.ndarray:
         return self.beta_2 * v + (1 - self.beta_2) * square

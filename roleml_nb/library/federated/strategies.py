@@ -19,7 +19,7 @@ from roleml_nb.library.aggregation.state_dicts import (
     weighted_sum,
 )
 from roleml_nb.role import ArgumentError, RoleInstanceID
-from roleml_nb.role.checks.numbers import as_number, check_count, short
+from roleml_nb.role.checks.numbers import check_count, check_number
 from roleml_nb.role.parameters import STEPPED, entries, like
 
 __all__ = [
@@ -174,7 +174,7 @@ class FedNova(SteppingStrategy):
     """
 
     def __init__(self, momentum: float = 0.0):
-        self.momentum = in_range("momentum", momentum, 0, 1)
+        self.momentum = check_number("momentum", momentum, 0, 1, below=True)
 
     def arguments(self) -> dict[str, Any]:
         return {"stepwise": True, "normalise": self.momentum}
@@ -224,8 +224,8 @@ class QFedAvg(SteppingStrategy):
     """
 
     def __init__(self, q: float = 1.0, lr: float = 0.1):
-        self.q = in_range("q", q, 0)
-        self.lr = in_range("lr", lr, 0, above=True)
+        self.q = check_number("q", q, 0)
+        self.lr = check_number("lr", lr, 0, above=True)
         self._weights: list[float] = []
 
     def arguments(self) -> dict[str, Any]:
@@ -263,7 +263,7 @@ class Scaffold(SteppingStrategy):
     """
 
     def __init__(self, lr: float = 1.0, population: int | None = None):
-        self.lr = in_range("lr", lr, 0, above=True)
+        self.lr = check_number("lr", lr, 0, above=True)
         self.population = None if population is None else check_count("population", population, 1)
         self.control: Step = {}
         self._seen: set[RoleInstanceID] = set()
@@ -301,16 +301,3 @@ def _updates(results: Sequence[ClientResult]) -> list[Mapping[str, Any]]:
 
 def _weights(results: Sequence[ClientResult]) -> list[float]:
     return [result.weight for result in results]
-
-
-def in_range(
-    name: str, value: float, low: float, high: float = float("inf"), above: bool = False
-) -> float:
-    """Return `value` as a float, if it is from `low` (more, with `above`) to less than `high`."""
-    given = value
-    value = as_number(name, value)
-    if not (value > low if above else value >= low) or not value < high:
-        least = f"more than {low}" if above else f"{low} or more"
-        most = "" if high == float("inf") else f" and less than {high}"
-        raise ArgumentError(f"{name} must be {least}{most}, got {short(given)}")
-    return value

@@ -128,6 +128,9 @@ def _range(low: float, high: float, above: bool, below: bool) -> str:
         return ""
     if math.isinf(high):
         return f", more than {low:g}" if above else f", {low:g} or more"
-    least = "" if math.isinf(low) else f"more than {low:g} and " if above else f"from {low:g} to "
-    most = "less than " if below else "" if least.startswith("from") else "at most "
-    return f", {least}{most}{high:g}"
+    most = f"less than {high:g}" if below else f"at most {high:g}"
+    if math.isinf(low):
+        return f", {most}"
+    if above:
+        return f", more than {low:g} and {most}"
+    return f", {low:g} or more and {most}" if below else f", from {low:g} to {high:g}"

@@ -11,7 +11,7 @@ import numpy as np
 
 from roleml_nb.role import ArgumentError
 from roleml_nb.role.checks.arguments import checked
-from roleml_nb.role.checks.numbers import as_number, short
+from roleml_nb.role.checks.numbers import as_number, check_number, short
 
 from .runs import Run
 
@@ -55,9 +55,7 @@ def compare(runs: Iterable[Run], *, confidence: float = 0.95) -> Comparison:
             "there are no runs to compare: give some, such as bed.trace.run('fedavg', nodes='server"
             " client*')"
         )
-    confidence = as_number("confidence", confidence)
-    if not 0 < confidence < 1:
-        raise ArgumentError(f"confidence must be more than 0 and less than 1, got {confidence!r}")
+    confidence = check_number("confidence", confidence, 0, 1, above=True, below=True)
     metrics = {run.metric for run in given}
     if len(metrics) > 1:
         raise ArgumentError(
