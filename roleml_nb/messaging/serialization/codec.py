@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import pickle
 import threading
+import time
 import types
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -39,6 +40,11 @@ __all__ = ["MESSAGE", "Body", "copy_of", "encode", "own_modules_of"]
 
 OUT_OF_BAND_BYTES = 16 * 1024
 """Buffers of at least so many bytes travel as frames of their own."""
+IMPORT_ATTEMPTS = 100
+"""Times that a value is decoded again which could not be for the sake of another thread's imports.
+"""
+IMPORT_INTERVAL_S = 0.02
+"""Seconds between two of them."""
 
 _reducers: dict[type, Any] = {**REDUCERS, np.ndarray: reduce_array, types.ModuleType: reduce_module}
 # pickle's own way looks the method up on the object, and needs no code sent
@@ -183,12 +189,16 @@ class FanOut:
             return [_copy(buffer) for buffer in self._buffers]
 
 
-def _loads(pickled: Any, buffers: list[Any] | None = None) -> Any:
+def _loads(pickled: Any, buffers: list[Any] | None = None, attempts: int = IMPORT_ATTEMPTS) -> Any:
     try:
         return pickle.loads(pickled, buffers=buffers)
     except (MemoryError, ModuleError):
         raise
     except Exception as error:  # whatever the building of somebody's objects raises
+        if type(error).__name__ == "_DeadlockError" and attempts:
+            # threads import modules that import each other: the one that Python has refused waits
+            time.sleep(IMPORT_INTERVAL_S)
+            return _loads(pickled, buffers, attempts - 1)
         raise SerializationError(
             f"what was sent cannot be read here: {type(error).__name__}: {error}; its classes must"
             " be there where it arrives, in modules that can be imported, or be defined in the"

@@ -9,7 +9,11 @@ import linecache
 import pickle
 import subprocess
 import sys
+import threading
 import types
+from importlib.abc import MetaPathFinder
+from importlib.machinery import SourceFileLoader
+from importlib.util import spec_from_file_location
 
 import cloudpickle
 import numpy as np
@@ -27,6 +31,7 @@ from roleml_nb.messaging.serialization.code import (
 )
 from roleml_nb.messaging.serialization.codec import OUT_OF_BAND_BYTES, Body, encode
 from roleml_nb.role.errors import RoleMLError
+from tests.waiting import until
 
 CELL = """
 import dataclasses, enum
@@ -391,3 +396,43 @@ def same(a, b):
 def test_round_trip(value):
     assert same(again(value), value)
     assert same(encode(value).snapshot().decode(own=True), value)
+
+
+def test_threads_that_import_a_package_and_its_module_both_decode(tmp_path, monkeypatch):
+    """Python breaks the deadlock of two such threads by an error in one of them."""
+    package = tmp_path / "import_parent"
+    package.mkdir()
+    (package / "__init__.py").write_text("from import_parent.child import C")
+    (package / "child.py").write_text("class C: pass")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    second, found = threading.Thread(target=lambda: decode("import_parent.child")), []
+
+    def decode(module):
+        found.append(Body(f"c{module}\nC\n.".encode(), []).decode())
+
+    def waits_for_an_import():
+        names, frame = [], sys._current_frames().get(second.ident)
+        while frame is not None:
+            names.append(frame.f_code.co_name)
+            frame = frame.f_back
+        return names[:1] == ["acquire"] and names.count("_find_and_load") == 2
+
+    class Loading(SourceFileLoader):
+        """Makes the package when the second thread has begun with its module."""
+
+        def create_module(self, spec):
+            if second.ident is None:
+                second.start()
+                until(waits_for_an_import, "it holds the lock of the module")
+
+    class Finder(MetaPathFinder):
+        def find_spec(self, name, path, target=None):
+            if name == "import_parent":
+                file = str(package / "__init__.py")
+                return spec_from_file_location(name, file, loader=Loading(name, file))
+
+    monkeypatch.setattr(sys, "meta_path", [Finder(), *sys.meta_path])
+    decode("import_parent")
+    second.join(30)
+    assert [cls.__name__ for cls in found] == ["C", "C"] and found[0] is found[1]
+    del sys.modules["import_parent"], sys.modules["import_parent.child"]
