@@ -268,6 +268,8 @@ class Host:
             if actor is not None:
                 actor.stop()
             self.directory.remove_contact(name)
+        for actor in list(self.actors.values()):
+            actor.subscriptions.forget(set(names))
 
     # links
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from roleml_nb.actor.caller import Caller
@@ -78,6 +78,12 @@ class Subscriptions:
                 source,
                 channel,
             )
+
+    def forget(self, nodes: Collection[str]) -> None:
+        """End subscriptions by hand to nodes that are gone, as `discontinued` does."""
+        for instance_name, source, channel in list(self._inboxes):
+            if source.actor_name in nodes:
+                self.discontinued(source, instance_name, channel)
 
     def _heard_once(self, inbox: Inbox, listener: Listener) -> None:
         key = (inbox.instance_name, inbox.source, inbox.channel)

@@ -26,15 +26,36 @@ from roleml_nb.spec.spec import class_reference
 from roleml_nb.spec.values import encode
 from roleml_nb.testbed.calls.failures import raise_combined
 from roleml_nb.testbed.cluster.startup import share_paths
-from roleml_nb.testbed.registry.code_changes import check_not_stale, current, current_values
+from roleml_nb.testbed.registry.code_changes import (
+    check_not_stale,
+    current,
+    current_values,
+    newest_values,
+)
 from roleml_nb.testbed.registry.versions import check_code, digests_of
 
 from .deployment import Deployment
 
-__all__ = ["assign", "check_sendable", "plan_assignment", "share_code"]
+__all__ = ["as_assigned", "assign", "check_sendable", "plan_assignment", "share_code"]
 
 Given = tuple[dict[str, Any], dict[str, Any]]
 """Options and elements of one node's role."""
+
+
+def as_assigned(deployment: Deployment, instance: RoleInstanceID, cls: type[Role]) -> Given:
+    """Return the options and elements that a role was assigned with, with their newest functions,
+    for it to be assigned anew as `cls`, which may have fewer elements.
+
+    TestbedError where they are not known.
+    """
+    given = deployment.versions.given.get(instance)
+    if given is None:
+        raise TestbedError(
+            f"{instance} was assigned by another kernel, which alone had its options and "
+            "elements; assign it anew"
+        )
+    options, before = map(newest_values, given)
+    return options, {key: value for key, value in before.items() if key in cls.elements}
 
 
 def assign(

@@ -9,9 +9,9 @@ from typing import Any
 
 from roleml_nb.host import engine as remote
 from roleml_nb.role import NOTEBOOK, RoleInstanceID, TestbedError
-from roleml_nb.testbed.registry.code_changes import newest_class, newest_values
+from roleml_nb.testbed.registry.code_changes import newest_class
 
-from .assign import assign
+from .assign import as_assigned, assign
 from .deployment import Deployment
 from .relate import link_relationship, update_relationship
 from .remove import remove
@@ -45,6 +45,7 @@ def respawn(deployment: Deployment, names: list[str], on: int | str | None) -> l
             for alias, relationship in before.links.get(name, {}).items():
                 link_relationship(deployment, [name], alias, relationship)
         _relate(deployment, before.relationships, set(gone))
+        deployment.registry.arranged(before.positions)
         for (node, name), cls, options, elements in roles:
             assign(deployment, [node], name, cls, options, elements)
             deployment.code_changes.report_changes()
@@ -64,12 +65,10 @@ def _roles_to_assign(
     for node in gone:
         for name, assigned in deployment.registry.roles.get(node, {}).items():
             turns.append((assigned.get("turn", 0), RoleInstanceID(node, name)))
-    versions = deployment.versions
     found = []
     for _, instance in sorted(turns):
-        options, elements = map(newest_values, versions.given[instance])
-        cls = newest_class(versions.classes[instance], instance)
-        found.append((instance, cls, options, elements))
+        cls = newest_class(deployment.versions.classes[instance], instance)
+        found.append((instance, cls, *as_assigned(deployment, instance, cls)))
     return found
 
 

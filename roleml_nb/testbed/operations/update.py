@@ -11,7 +11,7 @@ from roleml_nb.testbed.calls.failures import raise_combined
 from roleml_nb.testbed.registry.code_changes import current, newest_class, newest_values
 from roleml_nb.testbed.registry.versions import Versions, check_code
 
-from .assign import assign, plan_assignment, share_code
+from .assign import as_assigned, assign, plan_assignment, share_code
 from .deployment import Deployment
 
 __all__ = ["update"]
@@ -80,14 +80,7 @@ def _assign_anew(deployment: Deployment, outdated: Outdated) -> None:
     """Assign roles as they were assigned before; none, where one of them cannot be."""
     plans = {}
     for instance, cls in outdated.items():
-        given = deployment.versions.given.get(instance)
-        if given is None:
-            raise TestbedError(
-                f"{instance} was assigned by another kernel, which alone had its options and "
-                "elements; assign it anew"
-            )
-        options, before = map(newest_values, given)
-        elements = {key: value for key, value in before.items() if key in cls.elements}
+        options, elements = as_assigned(deployment, instance, cls)
         plan_assignment([instance.actor_name], instance.instance_name, cls, options, elements)
         plans[instance] = cls, options, elements
     for (node, name), plan in plans.items():
