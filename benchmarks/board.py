@@ -12,14 +12,11 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
-import tempfile
 from pathlib import Path
-
-from playwright.sync_api import sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests.browser.lab import FLAGS, Lab, Server, chromium
+from tests.browser.lab import Lab, browser_and_server
 
 SETUP = """
 from roleml_nb import Role, Service, Testbed
@@ -64,41 +61,32 @@ def main() -> None:
     options.add_argument("--nodes", type=int, default=300)
     options.add_argument("--drops", type=int, default=10)
     given = options.parse_args()
-    server = Server(Path(tempfile.mkdtemp()))
-    try:
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(
-                executable_path=chromium(), headless=True, args=FLAGS
+    with browser_and_server() as (browser, server):
+        lab = Lab(server, browser, "board", [SETUP.format(**vars(given)), OPENING])
+        lab.start()
+        drawn = lab.page.evaluate(OPEN)
+        began = float(lab.kernel("print(began)"))
+        print(f"a board of {given.nodes} nodes opens in {drawn / 1000 - began:6.2f} s  (bar 2 s)")
+        times = []
+        for number in range(1, given.drops + 1):
+            node = f"drop{number}"
+            lab.page.locator(".board").evaluate(
+                "(board) => board.getRootNode().host.scrollIntoView({block: 'start'})"
             )
-            lab = Lab(server, browser, "board", [SETUP.format(**vars(given)), OPENING])
-            lab.start()
-            drawn = lab.page.evaluate(OPEN)
-            began = float(lab.kernel("print(began)"))
-            print(
-                f"a board of {given.nodes} nodes opens in {drawn / 1000 - began:6.2f} s  (bar 2 s)"
+            lab.drag(
+                lab.page.locator(".entry[data-cls='Counter']"),
+                lab.page.locator(f".card[data-node='{node}']"),
             )
-            times = []
-            for number in range(1, given.drops + 1):
-                node = f"drop{number}"
-                lab.page.locator(".board").evaluate(
-                    "(board) => board.getRootNode().host.scrollIntoView({block: 'start'})"
-                )
-                lab.drag(
-                    lab.page.locator(".entry[data-cls='Counter']"),
-                    lab.page.locator(f".card[data-node='{node}']"),
-                )
-                lab.page.wait_for_selector(".form")
-                began = lab.page.evaluate("() => Date.now()")
-                lab.page.keyboard.press("Enter")
-                times.append(lab.page.evaluate(READY, [node, began]) / 1000)
-            print(
-                f"dropped and ready in              {statistics.median(times):6.2f} s  (bar 0.5 s;"
-                f" worst {max(times):.2f} s, {given.engines} engines)"
-            )
-            lab.kernel("bed.stop()")
-            lab.close()
-    finally:
-        server.stop()
+            lab.page.wait_for_selector(".form")
+            began = lab.page.evaluate("() => Date.now()")
+            lab.page.keyboard.press("Enter")
+            times.append(lab.page.evaluate(READY, [node, began]) / 1000)
+        print(
+            f"dropped and ready in              {statistics.median(times):6.2f} s  (bar 0.5 s;"
+            f" worst {max(times):.2f} s, {given.engines} engines)"
+        )
+        lab.kernel("bed.stop()")
+        lab.close()
 
 
 if __name__ == "__main__":

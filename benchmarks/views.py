@@ -11,16 +11,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from peers import machine
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
-from tests.browser.lab import FLAGS, Lab, Server, chromium
+from tests.browser.lab import Lab, Server, browser_and_server
 
 SETUP = """
 import random, resource, threading, time
@@ -198,17 +197,8 @@ def main() -> None:
         help="seconds over which the page's memory is looked at",
     )
     given = options.parse_args()
-    where = chromium()
-    if where is None:
-        sys.exit("no Chromium here: install it, or say where it is in CHROMIUM")
-    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
-        browser = playwright.chromium.launch(executable_path=where, headless=True, args=FLAGS)
-        server = Server(Path(folder))
-        try:
-            rows = measure(browser, server, given.nodes, given.seconds, given.memory)
-        finally:
-            server.stop()
-            browser.close()
+    with browser_and_server() as (browser, server):
+        rows = measure(browser, server, given.nodes, given.seconds, given.memory)
     print(
         f"{given.nodes} nodes; {machine()}\n\n| measured | value | wanted | met"
         " |\n|---|---|---|---|"

@@ -7,17 +7,15 @@ Chromium.
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.browser.lab import FLAGS, Lab, Server, chromium  # noqa: E402
+from tests.browser.lab import Lab, browser_and_server  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
 CELLS = [
@@ -99,22 +97,13 @@ def take(lab: Lab) -> None:
 
 
 def in_lab(work: Callable[[Lab], None]) -> None:
-    where = chromium()
-    if where is None:
-        sys.exit("no Chromium here: install it, or say where it is in CHROMIUM")
-    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
-        browser = playwright.chromium.launch(executable_path=where, headless=True, args=FLAGS)
-        server = Server(Path(folder))
-        try:
-            lab = Lab(server, browser, "screenshots", CELLS)
-            lab.page.emulate_media(reduced_motion="no-preference")
-            lab.run_all()
-            work(lab)
-            lab.kernel("bed.stop()")
-            lab.close()
-        finally:
-            server.stop()
-            browser.close()
+    with browser_and_server() as (browser, server):
+        lab = Lab(server, browser, "screenshots", CELLS)
+        lab.page.emulate_media(reduced_motion="no-preference")
+        lab.run_all()
+        work(lab)
+        lab.kernel("bed.stop()")
+        lab.close()
 
 
 if __name__ == "__main__":

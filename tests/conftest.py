@@ -7,8 +7,10 @@ from contextlib import chdir
 
 import pytest
 from hypothesis import settings
+from IPython.core.interactiveshell import InteractiveShell
 
 from roleml_nb import Testbed
+from tests.shells import loaded_shell
 
 LIMIT = 30.0
 
@@ -55,3 +57,11 @@ def own_bed() -> Iterator[Testbed]:
     bed = Testbed(engines=2, timeout=LIMIT, preload=())
     yield bed
     bed.stop()
+
+
+@pytest.fixture
+def shell() -> Iterator[InteractiveShell]:
+    """A shell of IPython with the magics."""
+    loaded = loaded_shell()
+    yield loaded
+    loaded.run_line_magic("unload_ext", "roleml_nb")

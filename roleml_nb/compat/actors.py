@@ -16,14 +16,9 @@ from roleml_nb.role.identity import parse_instances
 from roleml_nb.testbed import Testbed
 from roleml_nb.testbed.operations.load import load
 
-__all__ = ["ActorBuilder", "BuiltActor"]
+from .config.bootstrap import COMPONENTS
 
-COMPONENTS = (
-    "procedure_invoker",
-    "procedure_provider",
-    "messaging_component",
-    "collective_implementor",
-)
+__all__ = ["ActorBuilder", "BuiltActor"]
 
 
 class _Process:

@@ -7,6 +7,9 @@ from typing import Any, Literal, TypedDict, TypeVar
 
 from roleml_nb.role import Role
 
+from .config.bootstrap import KEYS
+from .config.roles import ELEMENT_KEYS
+
 __all__ = [
     "LOG_LEVEL_INTERNAL",
     "MODEL_VERSION",
@@ -40,25 +43,8 @@ class ActorProfileSpec(TypedDict):
     address: str
 
 
-ElementImplementationSpec = TypedDict(
-    "ElementImplementationSpec",
-    {
-        "class": Any,
-        "impl": Any,
-        "constructor": Any,
-        "construct_strategy": Any,
-        "constructor_args": Any,
-        "initializer": Any,
-        "initialize_strategy": Any,
-        "serializer": Any,
-        "serializer_destination": Any,
-        "serializer_mode": Any,
-        "deserializer": Any,
-        "deserializer_source": Any,
-        "deserializer_mode": Any,
-        "destructor": Any,
-    },
-    total=False,
+ElementImplementationSpec = TypedDict(  # type: ignore[misc]
+    "ElementImplementationSpec", dict.fromkeys(ELEMENT_KEYS, Any), total=False
 )
 ParsedElementImplementationSpec = ElementImplementationSpec
 RoleSpec = TypedDict(
@@ -72,27 +58,7 @@ RoleSpec = TypedDict(
 )
 
 
-class ActorBootstrapSpec(TypedDict, total=False):
-    """The configuration of one actor: see `ActorBuilder`."""
-
-    name: str
-    address: str
-    roles: dict[str, Any]
-    relationships: dict[str, Any]
-    relationship_links: dict[str, str]
-    contacts: dict[str, str]
-    handshakes: list[str]
-    handwaves: list[str]
-    element_preset: dict[str, Any]
-    procedure_invoker: Any
-    procedure_provider: Any
-    messaging_component: Any
-    collective_implementor: Any
-    workdir: str
-    src: str
-    log_file_path: str
-    log_file_level: LogLevel
-    log_console_type: LogConsoleType
-    log_console_level: LogLevel
-    debug: bool
-    seed: int
+ActorBootstrapSpec = TypedDict(  # type: ignore[misc]
+    "ActorBootstrapSpec", dict.fromkeys(KEYS, Any), total=False
+)
+"""The configuration of one actor: see `ActorBuilder`."""

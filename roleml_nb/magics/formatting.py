@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from roleml_nb.role.checks.names import pluralize
 from roleml_nb.role.checks.visible import visible
 
 __all__ = ["abbreviate", "pluralize", "print_result", "shorten"]
@@ -35,11 +36,6 @@ def shorten(value: Any) -> str:
     if len(text) > MAX_LETTERS:
         return f"{text[:MAX_LETTERS]}… ({type(value).__name__})"
     return text
-
-
-def pluralize(number: int, noun: str) -> str:
-    """Return a number with its noun: "1 node", "2 nodes"."""
-    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def abbreviate(names: Sequence[str]) -> str:

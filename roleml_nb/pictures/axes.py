@@ -10,6 +10,7 @@ import numpy as np
 
 __all__ = ["Axis", "distinct_texts", "given_values", "numbers", "segments", "span", "ticks"]
 
+Values = Sequence[Any] | np.ndarray
 MAX_NUMBER = 1e300
 """Larger numbers are drawn there."""
 NAME_PIXELS = 14
@@ -56,7 +57,7 @@ def given_values(traces: list[Any], letter: str) -> list[Any]:
     return [trace[letter] for trace in traces if trace[letter] is not None]
 
 
-def distinct_texts(columns: list[Sequence[Any]]) -> list[str]:
+def distinct_texts(columns: list[Values]) -> list[str]:
     """Return all values as texts, each once, in order."""
     found: dict[str, None] = {}
     for column in columns:
@@ -64,7 +65,7 @@ def distinct_texts(columns: list[Sequence[Any]]) -> list[str]:
     return list(found)
 
 
-def numbers(values: Sequence[Any]) -> np.ndarray:
+def numbers(values: Values) -> np.ndarray:
     """Return values as numbers; NaN for None."""
     return np.array([np.nan if value is None else value for value in values], float)
 
@@ -84,7 +85,7 @@ class Axis:
     def __init__(
         self,
         kind: str,
-        values: Iterable[Sequence[Any]],
+        values: Iterable[Values],
         begin: float,
         end: float,
         *,
@@ -104,7 +105,7 @@ class Axis:
             free = margin * (high - low)
             self.low, self.high = low - free, high + free
 
-    def _scaled(self, values: Sequence[Any]) -> np.ndarray:
+    def _scaled(self, values: Values) -> np.ndarray:
         if self.kind == "category":
             places = dict(zip(self.names, range(len(self.names)), strict=True))
             return np.array([places[str(value)] for value in values], float)
@@ -113,7 +114,7 @@ class Axis:
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.asarray(np.log10(numbers(values)))
 
-    def at(self, values: Sequence[Any]) -> np.ndarray:
+    def at(self, values: Values) -> np.ndarray:
         """Return the pixels of values; NaN for values that no pixel shows."""
         return self._pixels(self._scaled(values))
 

@@ -17,6 +17,7 @@ from roleml_nb.role import (
     check_name,
     did_you_mean,
 )
+from roleml_nb.role.checks.names import pluralize
 
 from .board_layout import BoardLayout
 from .definitions import names_upstream
@@ -100,7 +101,7 @@ class Plan:
     def size(self) -> str:
         """The numbers of nodes and roles, in words."""
         roles = sum(len(node.roles) for node in self.nodes.values())
-        return f"{_counted(len(self.nodes), 'node')}, {_counted(roles, 'role')}"
+        return f"{pluralize(len(self.nodes), 'node')}, {pluralize(roles, 'role')}"
 
     def add(self, other: Plan) -> None:
         """Merge the plan of another configuration of the same testbed into this one."""
@@ -182,10 +183,6 @@ class Plan:
                 name = node.links[name].text()
             if name in seen:
                 raise entry.fail(f"the link {alias!r} → {entry.value!r} is a circle")
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def _check_relationship(name: str, entry: Entry) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, overload
 
 from roleml_nb.role import RunStopped, natural_key
+from roleml_nb.role.checks.names import pluralize
 
 __all__ = ["Errors", "Failure"]
 
@@ -231,10 +232,7 @@ def summary(failures: Sequence[Failure]) -> str:
     heads = list(map(headline, kinds[:MAX_KINDS]))
     if len(kinds) > MAX_KINDS:
         heads.append("…")
-    return (
-        f"{len(failures)} new error{'s' * (len(failures) != 1)}: {'; '.join(heads)}; see %rml"
-        " errors"
-    )
+    return f"{pluralize(len(failures), 'new error')}: {'; '.join(heads)}; see %rml errors"
 
 
 def headline(kind: Sequence[Failure]) -> str:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from roleml_nb.role import NATIVE, ArgumentError, natural_key
+from roleml_nb.role import NATIVE, natural_key
 from roleml_nb.role.checks.arguments import checked
+from roleml_nb.role.checks.names import check_choice
 
 from .flows import MESSAGE, Flow, Flows, Totals
 from .lines import Lines
@@ -298,8 +299,7 @@ class Messages(Table):
 
         Rows send, columns receive. Control messages are left out.
         """
-        if value not in ("bytes", "messages"):
-            raise ArgumentError(f"value must be 'bytes' or 'messages', not {value!r}")
+        check_choice("value", value, ("bytes", "messages"))
         self._refresh()
         patterns = _patterns(nodes)
         frame = self._sums()

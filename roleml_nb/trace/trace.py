@@ -104,6 +104,13 @@ class Trace:
             if on_metrics is not None:
                 on_metrics(metrics)
 
+    def catch_up(self) -> None:
+        """Fetch the records that hosts have; of one that does not answer, those it has sent."""
+        try:
+            self.refresh()
+        except RoleMLError:
+            self.poll()
+
     def watch(self, watcher: Watcher) -> None:
         """Call a method with each batch of rows of metrics, for as long as its object lives.
 
@@ -165,10 +172,7 @@ class Trace:
         Hosts are asked for records that they have not sent yet, which are dropped, too. Later ones
         are recorded as before. The steps of metrics go on.
         """
-        try:
-            self.refresh()
-        except RoleMLError:  # an engine that does not answer: the records that it has sent are here
-            self.poll()
+        self.catch_up()
         with self._lock:
             self.clears += 1
             for table in self.tables().values():

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from roleml_nb.role import ArgumentError
+from roleml_nb.role.checks.names import check_choice
 from roleml_nb.role.checks.numbers import check_count
 
 from .datasets import XYDataset
@@ -63,8 +64,7 @@ class CiFar10Dataset(XYDataset):
     """
 
     def __init__(self, root: Any, part: str = "train", index: int | None = None):
-        if part not in ("train", "test"):
-            raise ArgumentError(f"part must be 'train' or 'test', got {part!r}")
+        check_choice("part", part, ("train", "test"))
         if index is not None and index not in range(1, 6):
             raise ArgumentError(f"index must be from 1 to 5, got {index!r}")
         numbers = range(1, 6) if index is None else [index]

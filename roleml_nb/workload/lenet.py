@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from roleml_nb.role import ArgumentError
+from roleml_nb.role.checks.names import check_choice
 
 from .templates import SimpleTorchXYModel
 
@@ -89,8 +89,7 @@ def _with_optimizer(
 ) -> tuple[torch.nn.Module, torch.optim.Optimizer, torch.nn.Module]:
     from torch import nn, optim
 
-    if optimizer not in ("sgd", "adam"):
-        raise ArgumentError(f"optimizer must be 'sgd' or 'adam', got {optimizer!r}")
+    check_choice("optimizer", optimizer, ("sgd", "adam"))
     made: torch.optim.Optimizer
     if optimizer == "sgd":
         made = optim.SGD(module.parameters(), lr=lr)

@@ -4,22 +4,19 @@ import os
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
-from .lab import FLAGS, Lab, Server, chromium
+from .lab import NO_CHROMIUM, Lab, Server, chromium, open_browser
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    where = chromium()
-    if where is None:
+    if chromium() is None:
         if os.environ.get("CI"):
             pytest.fail("no Chromium here, and CI must not go without: apt-get install chromium")
-        pytest.skip("no Chromium here: install it, or say where it is in CHROMIUM")
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=where, headless=True, args=FLAGS)
-        yield launched
-        launched.close()
+        pytest.skip(NO_CHROMIUM)
+    with open_browser() as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")

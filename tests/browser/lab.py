@@ -10,15 +10,19 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import nbformat
 from nbformat.sign import NotebookNotary
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, sync_playwright
 
+NO_CHROMIUM = "no Chromium here: install it, or say where it is in CHROMIUM"
 LIMIT = 120.0
 """Seconds that anything may take."""
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
@@ -78,6 +82,27 @@ EXECUTE = """async (code) => {
 def chromium() -> str | None:
     """Where Chromium is: what CHROMIUM says, or what the path finds."""
     return os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+
+
+@contextmanager
+def open_browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), headless=True, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def browser_and_server() -> Iterator[tuple[Browser, Server]]:
+    """Chromium and a JupyterLab server, for a program, which ends where there is no Chromium."""
+    if chromium() is None:
+        sys.exit(NO_CHROMIUM)
+    with open_browser() as browser, tempfile.TemporaryDirectory() as folder:
+        server = Server(Path(folder))
+        try:
+            yield browser, server
+        finally:
+            server.stop()
 
 
 def _end_with_parent() -> None:

@@ -10,7 +10,7 @@ from roleml_nb.doctor import Report, examine
 from roleml_nb.doctor.cluster import Engine, check_links, check_lost, check_threads
 from roleml_nb.doctor.installation import check_extensions, check_versions
 from roleml_nb.doctor.machine import check_memory, front_end
-from tests.magics.test_magics import run, shell  # noqa: F401
+from tests.shells import run
 
 
 class Silent(Role):
@@ -136,7 +136,7 @@ def test_the_front_end(environment, modules, told):
     assert front_end(environment, modules, Shell()).startswith(told)
 
 
-def test_the_magic_and_the_program(shell, capsys):  # noqa: F811
+def test_the_magic_and_the_program(shell, capsys):
     told = run(shell, capsys, "doctor")
     assert (
         "front end    a terminal: live views show as text\n" in told

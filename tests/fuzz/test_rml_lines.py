@@ -13,7 +13,7 @@ from IPython.core.error import UsageError
 from roleml_nb import RoleMLError
 from roleml_nb.magics.arguments import parsers
 from tests.fuzz.effort import effort, within
-from tests.magics.test_magics import ROLE, shell  # noqa: F401
+from tests.shells import ROLE
 
 LIMIT = 60.0
 LEFT_OUT = {"attach", "clean", "doctor", "debug", "start", "stop", "export"}
@@ -140,7 +140,7 @@ lines = st.tuples(commands, st.lists(words, max_size=5)).map(
 
 
 @pytest.fixture
-def ready(shell, tmp_path, monkeypatch):  # noqa: F811
+def ready(shell, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "runtime"))
     shell.run_cell_magic("role", "", ROLE)

@@ -2,7 +2,6 @@
 
 import pytest
 from IPython.core.error import UsageError
-from IPython.core.interactiveshell import InteractiveShell
 
 from .test_magics import ROLE, run
 
@@ -25,15 +24,6 @@ GESTURES = [
     ("arrange", {"positions": {"a3": None}}),
     ("remove", {"nodes": "a2"}),
 ]
-
-
-@pytest.fixture
-def shell():
-    shell = InteractiveShell()
-    shell.user_ns["__name__"] = "__main__"
-    shell.run_line_magic("load_ext", "roleml_nb")
-    yield shell
-    shell.run_line_magic("unload_ext", "roleml_nb")
 
 
 def test_what_the_board_says_does_what_the_hand_did(shell, capsys):

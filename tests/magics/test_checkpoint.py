@@ -3,10 +3,10 @@
 import pytest
 from IPython.core.error import UsageError
 
-from tests.magics.test_magics import ROLE, run, shell  # noqa: F401
+from tests.shells import ROLE, run
 
 
-def test_the_magics(shell, capsys, tmp_path, monkeypatch):  # noqa: F811
+def test_the_magics(shell, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shell.run_cell_magic("role", "", ROLE)
     run(shell, capsys, "start --engines 0 --seed 3")

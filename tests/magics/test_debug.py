@@ -8,7 +8,7 @@ import pytest
 from IPython.core.error import UsageError
 
 from tests.magics.test_errors import voices  # noqa: F401
-from tests.magics.test_magics import run, shell  # noqa: F401
+from tests.shells import run
 from tests.waiting import until
 
 

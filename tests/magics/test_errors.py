@@ -4,7 +4,7 @@ import pytest
 from IPython.core.error import UsageError
 
 from roleml_nb import HandlerError
-from tests.magics.test_magics import run, shell  # noqa: F401
+from tests.shells import run
 from tests.waiting import until
 
 ROLES = """
@@ -25,7 +25,7 @@ class Ear(Role):
 
 
 @pytest.fixture
-def voices(shell, capsys):  # noqa: F811
+def voices(shell, capsys):
     run(shell, capsys, "start --engines 0")
     assert shell.run_cell(ROLES, store_history=True).success
     run(shell, capsys, "spawn v e1 e2")
@@ -72,7 +72,7 @@ def test_a_remote_error_is_shown_with_the_lines_of_its_cell(voices, capsys):
         voices.run_line_magic("rml", "errors now")
 
 
-def test_lines_are_those_of_the_cells_by_their_numbers(shell, capsys):  # noqa: F811
+def test_lines_are_those_of_the_cells_by_their_numbers(shell, capsys):
     shell.run_cell("%rml start --engines 0", store_history=True)
     number = shell.execution_count
     shell.run_cell("%%role\n" + ROLES.lstrip(), store_history=True)

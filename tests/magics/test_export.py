@@ -12,7 +12,7 @@ from roleml_nb import Recording
 from roleml_nb.magics.export import to_script
 from roleml_nb.magics.history import Cell
 from tests.habits.runners import write
-from tests.magics.test_magics import run, shell  # noqa: F401
+from tests.shells import run
 
 ROOT = Path(__file__).parents[2]
 CELLS = [
@@ -73,7 +73,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def play(shell):  # noqa: F811
+def play(shell):
     for cell in CELLS:
         shell.run_cell(cell, store_history=True)
 
@@ -83,7 +83,7 @@ def values(recording):
     return frame[["node", "role", "channel", "metric", "value", "step"]].to_numpy().tolist()
 
 
-def test_the_program_has_the_same_results(shell, capsys, folder):  # noqa: F811
+def test_the_program_has_the_same_results(shell, capsys, folder):
     play(shell)
     run(shell, capsys, "record session")
     spec = shell.user_ns["bed"].spec()
@@ -113,7 +113,7 @@ def test_the_program_has_the_same_results(shell, capsys, folder):  # noqa: F811
     assert "('new', 1.0)\n" in done.stdout and "('new', 1.5)" in done.stdout
 
 
-def test_cells_become_python(shell):  # noqa: F811
+def test_cells_become_python(shell):
     lines = to_script(
         [Cell(number, text, True) for number, text in enumerate(CELLS)],
         {"FedAvgAggregator": "roleml_nb.library", "display": "IPython.display"},
@@ -180,7 +180,7 @@ def test_cells_become_python(shell):  # noqa: F811
         ("wire g a/x --round 2", "bed.wire(g, nodes='a', role='x', relationship='peer', round=2)"),
     ],
 )
-def test_each_command(shell, line, code):  # noqa: F811
+def test_each_command(shell, line, code):
     assert code in to_script([Cell(1, f"%rml {line}", True)], {}).split("\n")
 
 
@@ -216,7 +216,7 @@ def test_each_command(shell, line, code):  # noqa: F811
         ("%%rml\nspawn a # one\nstatus", "pass  # %rml status"),
     ],
 )
-def test_python_in_lines_stays_python(shell, line, code):  # noqa: F811
+def test_python_in_lines_stays_python(shell, line, code):
     made = to_script([Cell(1, line, True)], {})
     assert code in made.split("\n"), made
     compile(made, "script", "exec")
@@ -263,7 +263,7 @@ done""",
 @pytest.mark.parametrize(
     "arguments, clients, rounds", [([], 2, 3), (["--clients", "3", "--rounds=1"], 3, 1)]
 )
-def test_what_made_the_testbed_travels(shell, capsys, folder, arguments, clients, rounds):  # noqa: F811
+def test_what_made_the_testbed_travels(shell, capsys, folder, arguments, clients, rounds):
     """`%run`, functions, loops and parameters, in a folder where nothing else is."""
     write(folder / "setup.ipynb", SETUP)
     (folder / "more.py").write_text("from __future__ import annotations\nMORE = 0.5\n")
@@ -325,7 +325,7 @@ standing = %rml status""",
 ]
 
 
-def test_what_takes_away_and_what_waits_is_in_the_program(shell, capsys, folder):  # noqa: F811
+def test_what_takes_away_and_what_waits_is_in_the_program(shell, capsys, folder):
     """And `%run` within a function runs in the program's own globals, as it does in the
     notebook's.
     """
@@ -365,7 +365,7 @@ def test_what_takes_away_and_what_waits_is_in_the_program(shell, capsys, folder)
     assert again.spec == spec and values(again) == numbers
 
 
-def test_an_argument_that_is_none_is_refused(shell, capsys, folder):  # noqa: F811
+def test_an_argument_that_is_none_is_refused(shell, capsys, folder):
     shell.run_cell("# parameters\nclients = 2", store_history=True)
     shell.run_cell("# Parameters\nclients = 3\nname = 'x'", store_history=True)
     shell.run_cell("clients, name", store_history=True)
@@ -385,7 +385,7 @@ def test_an_argument_that_is_none_is_refused(shell, capsys, folder):  # noqa: F8
         assert done.returncode == code and text in done.stdout + done.stderr
 
 
-def test_the_spec_and_what_cannot_be_exported(shell, capsys, folder):  # noqa: F811
+def test_the_spec_and_what_cannot_be_exported(shell, capsys, folder):
     run(shell, capsys, "start --engines 0")
     run(shell, capsys, "spawn a")
     assert run(shell, capsys, "export run.yaml") == "exported run.yaml: what is deployed\n"

@@ -3,7 +3,7 @@
 import pytest
 from IPython.core.error import UsageError
 
-from tests.magics.test_magics import ROLE, run, shell  # noqa: F401
+from tests.shells import ROLE, run
 
 RUN = """\
 profiles: [{name: a1, address: x}, {name: a2, address: y}]
@@ -21,7 +21,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_what_is_saved_is_loaded_again(shell, capsys, folder):  # noqa: F811
+def test_what_is_saved_is_loaded_again(shell, capsys, folder):
     shell.run_cell_magic("role", "", ROLE)
     run(shell, capsys, "start --engines 0")
     run(shell, capsys, "spawn s{1..3}")
@@ -42,7 +42,7 @@ def test_what_is_saved_is_loaded_again(shell, capsys, folder):  # noqa: F811
     assert shell.user_ns["bed"].spec() == before
 
 
-def test_a_run_of_roleml_is_loaded_with_notes(shell, capsys, folder):  # noqa: F811
+def test_a_run_of_roleml_is_loaded_with_notes(shell, capsys, folder):
     shell.run_cell_magic("role", "", ROLE)
     (folder / "app.yaml").write_text(RUN)
     assert (
@@ -77,7 +77,7 @@ def test_a_run_of_roleml_is_loaded_with_notes(shell, capsys, folder):  # noqa: F
         ("save run.yaml", "no testbed is running; begin with %rml start"),
     ],
 )
-def test_bad_lines_are_one_clear_line_and_start_nothing(shell, capsys, folder, line, text):  # noqa: F811
+def test_bad_lines_are_one_clear_line_and_start_nothing(shell, capsys, folder, line, text):
     shell.run_cell_magic("role", "", ROLE)
     (folder / "run.yaml").write_text("nodes: {}\n")
     (folder / "bad.yaml").write_text(
@@ -90,7 +90,7 @@ def test_bad_lines_are_one_clear_line_and_start_nothing(shell, capsys, folder, l
     assert "bed" not in shell.user_ns
 
 
-def test_a_load_that_fails_on_a_node_leaves_no_testbed(shell, capsys, folder):  # noqa: F811
+def test_a_load_that_fails_on_a_node_leaves_no_testbed(shell, capsys, folder):
     shell.run_cell(
         "from roleml_nb import Role\nclass Bad(Role):\n    def __init__(self): raise ValueError('on"
         " purpose')\n"
@@ -109,7 +109,7 @@ def test_a_load_that_fails_on_a_node_leaves_no_testbed(shell, capsys, folder):  
         shell.run_line_magic("rml", "status")
 
 
-def test_what_cannot_be_saved_is_said(shell, capsys, folder):  # noqa: F811
+def test_what_cannot_be_saved_is_said(shell, capsys, folder):
     shell.run_cell_magic("role", "", ROLE.replace("Element(int)", "Element(object)"))
     run(shell, capsys, "start --engines 0")
     run(shell, capsys, "spawn s1")
@@ -128,7 +128,7 @@ def test_what_cannot_be_saved_is_said(shell, capsys, folder):  # noqa: F811
     assert not (folder / "run.yaml").exists()
 
 
-def test_another_number_of_engines_is_refused(shell, capsys, folder):  # noqa: F811
+def test_another_number_of_engines_is_refused(shell, capsys, folder):
     run(shell, capsys, "start --engines 0")
     (folder / "run.yaml").write_text("nodes: {a: {}}\n")
     with pytest.raises(
@@ -144,7 +144,7 @@ def test_another_number_of_engines_is_refused(shell, capsys, folder):  # noqa: F
     )
 
 
-def test_files_are_completed(shell, folder):  # noqa: F811
+def test_files_are_completed(shell, folder):
     (folder / "run.yaml").touch()
     (folder / "rest.json").touch()
     (folder / "readme.md").touch()
@@ -163,7 +163,7 @@ def test_files_are_completed(shell, folder):  # noqa: F811
     assert complete("%rml load runs/")[-1] == "runs/one.yml"
 
 
-def test_help(shell, capsys):  # noqa: F811
+def test_help(shell, capsys):
     text = run(shell, capsys, "load --help")
     assert (
         "Deploy what a file says: one of %rml save, or RoleML's" in text and "--engines N" in text

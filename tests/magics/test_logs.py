@@ -6,7 +6,7 @@ import threading
 import pytest
 from IPython.core.error import UsageError
 
-from tests.magics.test_magics import run, shell  # noqa: F401
+from tests.shells import run
 from tests.waiting import until
 
 ROLE = """
@@ -24,7 +24,7 @@ class Talker(Role):
 
 
 @pytest.fixture
-def talkers(shell, capsys):  # noqa: F811
+def talkers(shell, capsys):
     run(shell, capsys, "start --engines 0")
     shell.run_cell_magic("role", "", ROLE)
     run(shell, capsys, "spawn logs{1..2}")

@@ -2,36 +2,10 @@
 
 import pytest
 from IPython.core.error import UsageError
-from IPython.core.interactiveshell import InteractiveShell
 
 from roleml_nb import HandlerError
 from roleml_nb.magics.parsing import BadLine, evaluate, split
-
-ROLE = """
-from roleml_nb import Role, Service, Element, Event
-class Adder(Role):
-    start = Element(int)
-    added = Event()
-    @Service(expand=True)
-    def add(self, caller, x):
-        self.added.emit({"x": x})
-        return self.start() + x
-"""
-
-
-@pytest.fixture
-def shell():
-    shell = InteractiveShell()
-    shell.user_ns["__name__"] = "__main__"
-    shell.run_line_magic("load_ext", "roleml_nb")
-    yield shell
-    shell.run_line_magic("unload_ext", "roleml_nb")
-
-
-def run(shell, capsys, line):
-    capsys.readouterr()
-    shell.run_line_magic("rml", line)
-    return capsys.readouterr().out
+from tests.shells import ROLE, run
 
 
 def test_the_story(shell, capsys):

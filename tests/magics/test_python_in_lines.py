@@ -7,7 +7,7 @@ from IPython.core.error import UsageError
 
 from roleml_nb.magics.braces import fill
 from roleml_nb.magics.parsing import BadLine, split
-from tests.magics.test_magics import run, shell  # noqa: F401
+from tests.shells import run
 
 ROLE = """
 from roleml_nb import Event, Role, Service, Task
@@ -35,7 +35,7 @@ def engines():
 
 
 @pytest.fixture
-def ready(shell, capsys, engines):  # noqa: F811
+def ready(shell, capsys, engines):
     run(shell, capsys, f"start --engines {engines}")
     shell.run_cell_magic("role", "", ROLE)
     run(shell, capsys, "spawn a b")
@@ -258,7 +258,7 @@ def test_where_it_cannot_be_undone_it_says_where_it_stopped(ready, capsys):
     assert bed.call("b/adder", "add") == 4
 
 
-def test_a_cell_that_starts_and_fails_leaves_no_testbed(shell, capsys):  # noqa: F811
+def test_a_cell_that_starts_and_fails_leaves_no_testbed(shell, capsys):
     shell.run_cell(ROLE)
     with pytest.raises(UsageError, match=r"line 3: no role class 'Addr'.*\(nothing was changed\)"):
         shell.run_cell_magic("rml", "", "start --engines 0\nspawn a\nassign a adder=Addr")

@@ -6,7 +6,7 @@ import signal
 import pytest
 from IPython.core.error import UsageError
 
-from tests.magics.test_magics import run, shell  # noqa: F401
+from tests.shells import run
 from tests.waiting import until
 
 ROLE = """
@@ -20,7 +20,7 @@ class Pid(Role):
 NEXT = "%rml respawn, or bed.respawn(), makes its nodes anew"
 
 
-def test_nodes_of_a_killed_engine_are_made_anew(shell, capsys):  # noqa: F811
+def test_nodes_of_a_killed_engine_are_made_anew(shell, capsys):
     run(shell, capsys, "start --engines 2")
     shell.run_cell_magic("role", "", ROLE)
     run(shell, capsys, "spawn a --on 0")

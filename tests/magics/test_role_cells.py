@@ -2,7 +2,6 @@
 
 import pytest
 from IPython.core.error import UsageError
-from IPython.core.interactiveshell import InteractiveShell
 
 CELL = """
 from roleml_nb import Element, Role, Service
@@ -44,10 +43,7 @@ SAYS = {
 
 
 @pytest.fixture
-def shell(bed):
-    shell = InteractiveShell()
-    shell.user_ns["__name__"] = "__main__"
-    shell.run_line_magic("load_ext", "roleml_nb")
+def shell(shell, bed):
     context = shell.magics_manager.registry["RoleMagics"].context
     report = bed.code_changes.report
     context.use(bed)
@@ -57,7 +53,6 @@ def shell(bed):
     bed.code_changes.report = report
     context.bed = None
     shell.user_ns.pop("bed")
-    shell.run_line_magic("unload_ext", "roleml_nb")
 
 
 @pytest.mark.parametrize("case", REFUSED)

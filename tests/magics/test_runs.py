@@ -9,7 +9,7 @@ from IPython.core.error import UsageError
 from roleml_nb import HandlerError
 from roleml_nb.magics import progress
 from roleml_nb.testbed.calls.runs import LiveRun
-from tests.magics.test_magics import run, shell  # noqa: F401
+from tests.shells import run
 from tests.waiting import until
 
 ROLE = """
@@ -36,7 +36,7 @@ class Rounds(Role):
 
 
 @pytest.fixture
-def rounds(shell, capsys):  # noqa: F811
+def rounds(shell, capsys):
     run(shell, capsys, "start --engines 0")
     assert shell.run_cell(ROLE).success
     run(shell, capsys, "spawn r1 r2")

@@ -3,7 +3,7 @@
 import pytest
 from IPython.core.error import UsageError
 
-from tests.magics.test_magics import run, shell  # noqa: F401
+from tests.shells import run
 
 ROLE = """
 from roleml_nb import Element, Role, Service
@@ -24,7 +24,7 @@ def make(part, size=1):
 
 
 @pytest.fixture(params=[0, 2], ids=["one process", "engines"])
-def ready(shell, capsys, request):  # noqa: F811
+def ready(shell, capsys, request):
     run(shell, capsys, f"start --engines {request.param}")
     shell.run_cell_magic("role", "", ROLE)
     run(shell, capsys, "spawn a b c")

@@ -5,7 +5,6 @@ when they fail.
 import pytest
 from IPython.core.completer import provisionalcompleter
 from IPython.core.error import UsageError
-from IPython.core.interactiveshell import InteractiveShell
 
 ROLE = """
 from roleml_nb import Role, Service, Element
@@ -22,16 +21,12 @@ class Bare(Role):
 
 
 @pytest.fixture
-def shell(capsys):
-    shell = InteractiveShell()
-    shell.user_ns["__name__"] = "__main__"
-    shell.run_line_magic("load_ext", "roleml_nb")
+def shell(shell, capsys):
     shell.run_line_magic("rml", "start --engines 0")
     shell.run_cell_magic("role", "", ROLE)
     shell.run_line_magic("rml", "spawn one two")
     capsys.readouterr()
-    yield shell
-    shell.run_line_magic("unload_ext", "roleml_nb")
+    return shell
 
 
 def test_braces_and_dollars_are_not_ipythons(shell, capsys):

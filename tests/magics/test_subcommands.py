@@ -8,7 +8,7 @@ from roleml_nb.magics import arguments, subcommands
 from roleml_nb.magics.export import to_script
 from roleml_nb.magics.history import Cell
 from roleml_nb.magics.subcommands import Subcommand, _add
-from tests.magics.test_magics import run, shell  # noqa: F401
+from tests.shells import run
 
 HELLO = '''
 from roleml_nb.magics.subcommands import Subcommand
@@ -50,7 +50,7 @@ def hello(tmp_path, monkeypatch):
         clear()
 
 
-def test_a_file_is_enough(hello, shell, capsys):  # noqa: F811
+def test_a_file_is_enough(hello, shell, capsys):
     shell.run_line_magic("rml", "start --engines 0")
     shell.run_line_magic("rml", "spawn client{1..2}")
     capsys.readouterr()
@@ -91,7 +91,7 @@ def test_docs_name_the_lines_that_are_undone():
         assert (f"`{name}`" in sentence) == (item.effect == "undoable" or name == "start")
 
 
-def test_help_is_a_line_of_a_cell(shell, capsys):  # noqa: F811
+def test_help_is_a_line_of_a_cell(shell, capsys):
     shell.run_cell_magic("rml", "", "help")
     assert capsys.readouterr().out == arguments.overview() + "\n"
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from IPython.core.error import UsageError
 
-from tests.magics.test_magics import run, shell  # noqa: F401
+from tests.shells import run
 
 CELL = """
 from roleml_nb import Event, Role, Service
@@ -21,7 +21,7 @@ class Talker(Role):
 """
 
 
-def test_the_trace_is_told_limited_recorded_and_cleared(shell, capsys, tmp_path):  # noqa: F811
+def test_the_trace_is_told_limited_recorded_and_cleared(shell, capsys, tmp_path):
     run(shell, capsys, "start --engines 0")
     shell.run_cell(CELL)
     run(shell, capsys, "spawn a b")

@@ -13,7 +13,7 @@ from IPython.core.error import UsageError
 
 from roleml_nb import Recording, Role, Service, Testbed
 from roleml_nb.spec import ConfigError, expand, read
-from tests.magics.test_magics import run, shell  # noqa: F401
+from tests.shells import run
 from tests.spec.examples import Keeper
 
 KEEPER = "tests.spec.examples.Keeper"
@@ -519,7 +519,7 @@ def test_a_recording_is_no_more_trusted_than_a_file(tmp_path):
         Testbed.from_spec(Recording.open(tmp_path / "run").spec)
 
 
-def test_the_magic_takes_both_options(shell, capsys, tmp_path, monkeypatch):  # noqa: F811
+def test_the_magic_takes_both_options(shell, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "sub").mkdir()
     (tmp_path / "seed.yaml").write_text("s: 7\n")

@@ -7,7 +7,7 @@ import re
 from roleml_nb import Event, EventHandler, Role, Service, Task
 from roleml_nb.role.partners import Partner
 from roleml_nb.trace.lines import Lines
-from tests.magics.test_magics import run, shell  # noqa: F401
+from tests.shells import run
 from tests.waiting import until
 
 
@@ -89,7 +89,7 @@ def test_every_way_of_sending_is_found_in_the_code(bed):
     assert set(lines_of(bed, "lines-l/listener").line) == {""}  # answers
 
 
-def test_a_cell_is_called_by_its_number(shell, capsys):  # noqa: F811
+def test_a_cell_is_called_by_its_number(shell, capsys):
     run(shell, capsys, "start --engines 0")
     shell.run_cell(
         "from roleml_nb import Role, Service\nclass Caller(Role):\n    @Service(expand=True)\n   "

@@ -12,7 +12,7 @@ import pytest
 from roleml_nb import Event, Recording, Role, RoleMLError, Service, compare
 from roleml_nb.trace import Trace
 from roleml_nb.trace.recording import write_recording
-from tests.magics.test_magics import run, shell  # noqa: F401
+from tests.shells import run
 
 ABOUT = {
     "spec": {"nodes": {}},
@@ -188,7 +188,7 @@ def test_a_recording_without_lines_is_read(trace, tmp_path):
     assert list(Recording.open(tmp_path / "run").messages.to_pandas().line) == ["", ""]
 
 
-def test_the_magic_keeps_the_text_of_each_version_of_a_cell(shell, capsys, tmp_path):  # noqa: F811
+def test_the_magic_keeps_the_text_of_each_version_of_a_cell(shell, capsys, tmp_path):
     cell = (
         "from roleml_nb import Role, Service\nclass {0}(Role):\n    def value(self):\n       "
         " return {1}\n"

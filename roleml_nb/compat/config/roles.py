@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from roleml_nb.compat.importing import is_spec
 from roleml_nb.role import ElementError, ElementImplementation, Role, standard_name
 from roleml_nb.spec.definitions import Deferred, dotted_name, find
 from roleml_nb.spec.entry import Entry, mapping_at
@@ -103,11 +104,7 @@ def _callable(key: str, entry: Entry, scope: Scope) -> Any:
 
 
 def _is_made(entry: Entry) -> bool:
-    return (
-        isinstance(entry.value, dict)
-        and "type" in entry.value
-        and set(entry.value) <= {"type", "options"}
-    )
+    return isinstance(entry.value, dict) and is_spec(entry.value)
 
 
 def _options(entry: Entry, scope: Scope) -> dict[str, Any]:

@@ -19,7 +19,8 @@ from roleml_nb.library.channel_numbers import count_of
 from roleml_nb.library.channel_types import Params
 from roleml_nb.library.locking import GuardedRole
 from roleml_nb.library.ordering import in_order
-from roleml_nb.role import ArgumentError, CallTimeout, Element, Event, RoleInstanceID, Service
+from roleml_nb.role import CallTimeout, Element, Event, RoleInstanceID, Service
+from roleml_nb.role.checks.names import check_choice
 from roleml_nb.role.errors import GONE
 
 from .peer_rounds import PeerRounds
@@ -153,13 +154,8 @@ class GossipCoordinator(PeerRounds):
 
     def __init__(self, seed: int | None = None, mode: str = "push", order: str = "train-merge"):
         super().__init__(seed)
-        for option, value, allowed in (("mode", mode, MODES), ("order", order, ORDERS)):
-            if value not in allowed:
-                raise ArgumentError(
-                    f"{option} must be {' or '.join(map(repr, allowed))}, got {value!r}"
-                )
-        self.mode = mode
-        self.order = order
+        self.mode = check_choice("mode", mode, MODES)
+        self.order = check_choice("order", order, ORDERS)
         self.age = 0
         self.exchanged = 0
         """The number of exchanges that this node has begun."""

@@ -17,7 +17,7 @@ from roleml_nb.library.aggregation.state_dicts import (
     subset,
     weighted_sum,
 )
-from roleml_nb.role import ArgumentError
+from roleml_nb.role.checks.names import check_choice
 from roleml_nb.role.checks.numbers import check_count, check_number
 from roleml_nb.role.parameters import FROZEN, STEPPED, entries, like
 
@@ -81,12 +81,8 @@ class FedAsync(AsynchronousStrategy):
     def __init__(
         self, mixing: float = 0.6, staleness: str = "polynomial", a: float = 0.5, b: float = 4
     ):
-        if staleness not in ("polynomial", "constant", "hinge"):
-            raise ArgumentError(
-                f"staleness must be 'polynomial', 'constant' or 'hinge', got {staleness!r}"
-            )
         self.mixing = check_number("mixing", mixing, 0, 1, above=True)
-        self.staleness = staleness
+        self.staleness = check_choice("staleness", staleness, ("polynomial", "constant", "hinge"))
         self.a = check_number("a", a, 0, above=True)
         self.b = check_number("b", b, 0)
 

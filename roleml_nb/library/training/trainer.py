@@ -19,6 +19,7 @@ from roleml_nb.role import (
     Service,
     Task,
 )
+from roleml_nb.role.checks.names import check_choice
 
 from .data_sizes import data_size, is_empty
 from .finite import check_finite
@@ -57,11 +58,7 @@ class EpochTrainer(ModelMaintainer):
 
     def __init__(self, local: str | Sequence[str] = (), optimizer: str = KEPT) -> None:
         super().__init__(local)
-        if optimizer not in OPTIMIZERS:
-            raise ArgumentError(
-                f"optimizer must be {' or '.join(map(repr, OPTIMIZERS))}, got {optimizer!r}"
-            )
-        self.optimizer = optimizer
+        self.optimizer = check_choice("optimizer", optimizer, OPTIMIZERS)
         self.current_epoch = -1
         self.control: dict[str, Any] = {}
         """SCAFFOLD's control variate of this client, cᵢ; entries that are missing are zero."""

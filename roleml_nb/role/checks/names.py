@@ -5,16 +5,19 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
+from roleml_nb.role.checks.numbers import short
 from roleml_nb.role.errors import ArgumentError
 
 __all__ = [
+    "check_choice",
     "check_file_name",
     "check_name",
     "did_you_mean",
     "natural_key",
+    "pluralize",
     "standard_name",
     "valid_text",
 ]
@@ -70,6 +73,19 @@ def _natural_key(name: str) -> tuple:
         number = part.isdecimal() and len(part) <= MAX_DIGITS
         key.append((0, int(part), "") if number else (1, 0, part))
     return tuple(key)
+
+
+def check_choice(name: str, value: str, allowed: Sequence[str]) -> str:
+    """Return `value` if it is one of the texts that are allowed; ArgumentError if not."""
+    if value not in allowed:
+        *others, last = map(repr, allowed)
+        raise ArgumentError(f"{name} must be {', '.join(others)} or {last}, got {short(value)}")
+    return value
+
+
+def pluralize(number: int, noun: str) -> str:
+    """Return a number with its noun: 1 node, 2 nodes."""
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

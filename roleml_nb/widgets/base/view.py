@@ -46,6 +46,8 @@ class View(Displayed, anywidget.AnyWidget):
     """
 
     source = ""
+    _bed: Any = None
+    """The testbed that the view shows, if it shows one."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         if "source" in vars(cls):
@@ -213,7 +215,7 @@ class View(Displayed, anywidget.AnyWidget):
     @property
     def owner(self) -> Any:
         """The trace of the testbed that the view shows; None where there is no testbed."""
-        return None
+        return None if self._bed is None else self._bed.trace
 
     def stop(self) -> None:
         """End the view's threads, and leave its last picture where it is displayed. Idempotent.

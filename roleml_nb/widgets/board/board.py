@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from traitlets import Dict, List
 
 from roleml_nb.role import TestbedError, did_you_mean
+from roleml_nb.role.checks.names import pluralize
 from roleml_nb.testbed import Testbed
 from roleml_nb.testbed.calls.runs import LiveRun
 from roleml_nb.testbed.expressions import BadLine, evaluate, parse, ready_names
@@ -99,14 +100,10 @@ class Board(View):
     def svg(self) -> str:
         return draw(self._drawing.draw())
 
-    @property
-    def owner(self) -> Any:
-        return self._bed.trace
-
     def describe(self) -> str:
         roles = sum(map(len, self._bed.registry.roles.values()))
         nodes = len(self._bed.registry.nodes())
-        return f"<Board: {nodes} node{'s' * (nodes != 1)}, {roles} role{'s' * (roles != 1)}>"
+        return f"<Board: {pluralize(nodes, 'node')}, {pluralize(roles, 'role')}>"
 
     def on_tick(self) -> None:
         self._refresh()

@@ -17,6 +17,8 @@ __all__ = ["needs", "requirements"]
 
 CALLS = {"call", "call_async", "call_task", "call_group", "call_task_group", "subscribe"}
 READS = {"members", "get_relationship", "get_relationship_view", "get_relationship_unsafe"}
+LIBRARY_READS = {"members_of"}
+"""Functions of the library that read a relationship of a role: ``members_of(self, "ring", …)``."""
 ALWAYS_THERE = {"/", "manager", NATIVE}
 _known: WeakKeyDictionary[type[Role], dict[str, set[str]]] = WeakKeyDictionary()
 
@@ -49,6 +51,8 @@ def _read(cls: type[Role]) -> dict[str, set[str]]:
             found.setdefault(first, set()).update({second} if second else ())
         elif first and name in READS and "relationships" in ast.unparse(call.func):
             found.setdefault(first, set())
+        elif second and isinstance(call.func, ast.Name) and call.func.id in LIBRARY_READS:
+            found.setdefault(second, set())
     left_out = optional - required | ALWAYS_THERE
     return {name: channels for name, channels in found.items() if name not in left_out}
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from roleml_nb.role import RoleInstanceID
+from roleml_nb.role.checks.names import pluralize
 from roleml_nb.spec.board_layout import BoardLayout
 from roleml_nb.testbed import Testbed
 from roleml_nb.widgets.base.card_layout import (
@@ -166,10 +167,10 @@ class Drawing:
     def _summary(self, nodes: list[dict[str, Any]], edges: int) -> str:
         """Return how many nodes, roles and engines there are, in one line."""
         parts = [] if self._bed.running else ["stopped"]
-        parts.append(_counted(len(nodes), "node"))
-        parts.append(_counted(sum(len(node["roles"]) for node in nodes), "role"))
+        parts.append(pluralize(len(nodes), "node"))
+        parts.append(pluralize(sum(len(node["roles"]) for node in nodes), "role"))
         if self._bed.fleet.numbers:
-            parts.append(_counted(len(self._bed.fleet.numbers), "engine"))
+            parts.append(pluralize(len(self._bed.fleet.numbers), "engine"))
         if edges > MAX_LINES:
             parts.append(f"{edges - MAX_LINES} more lines not drawn")
         return " · ".join(parts)
@@ -233,10 +234,6 @@ def _frame(group: Group) -> dict[str, Any]:
         "w": group.width,
         "h": group.height,
     }
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'s' * (count != 1)}"
 
 
 def _only(places: Mapping[str, Position], nodes: Set[str]) -> dict[str, Position]:

@@ -109,10 +109,6 @@ class LogPane(View):
     def page(self) -> str:
         return self._page(self.saved())
 
-    @property
-    def owner(self) -> Any:
-        return self._bed.trace
-
     def stop(self) -> None:
         if not self._stopped:
             self._collect()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from roleml_nb.pictures.axes import segments, span, ticks
+from roleml_nb.pictures.axes import Axis, segments
+from roleml_nb.pictures.shapes import area, line, path
 from roleml_nb.pictures.svg import FAINT, LINE, document, element, text
 
 from .curve import Curve
@@ -17,6 +19,8 @@ PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 PANEL_WIDTH, PANEL_HEIGHT = 440.0, 230.0
 LEFT, RIGHT, TOP, BOTTOM = 54.0, 12.0, 30.0, 34.0
 """Room around the axes of a panel."""
+LABEL: dict[str, Any] = {"fill": FAINT, "font_size": 10}
+"""The style of the numbers along the axes."""
 
 
 def chart(panels: Mapping[str, tuple[str, Sequence[Curve]]], title: str) -> str:
@@ -44,11 +48,12 @@ def _panel(name: str, axis: str, curves: Sequence[Curve]) -> list[str]:
         nothing = "no finite number" if len(xs) else "nothing yet"
         middle = {"text_anchor": "middle", "fill": FAINT}
         return [*parts, text(PANEL_WIDTH / 2, PANEL_HEIGHT / 2, nothing, **middle)]
-    scale = _Scale(span(xs), span(finite))
-    parts += _axes(scale)
+    x = Axis("linear", [xs], LEFT, PANEL_WIDTH - RIGHT)
+    y = Axis("linear", [finite], PANEL_HEIGHT - BOTTOM, TOP)
+    parts += _axes(x, y)
     for number, curve in enumerate(curves):
         colour = PALETTE[number % len(PALETTE)]
-        parts += _curve(scale, curve, colour)
+        parts += _curve(x, y, curve, colour)
         legend = {"text_anchor": "end", "fill": colour, "font_size": 11}
         parts.append(text(PANEL_WIDTH - RIGHT, 20 + 14 * number, curve.name, **legend))
     return parts
@@ -65,54 +70,27 @@ def _numbers(curves: Iterable[Curve]) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(xs), np.concatenate(ys)
 
 
-class _Scale:
-    """Turns numbers of a panel into pixels."""
-
-    def __init__(self, x_span: tuple[float, float], y_span: tuple[float, float]):
-        self.left, self.right = x_span
-        self.low, self.high = y_span
-
-    def x(self, number: float) -> float:
-        share = (number - self.left) / (self.right - self.left)
-        return LEFT + share * (PANEL_WIDTH - LEFT - RIGHT)
-
-    def y(self, number: float) -> float:
-        """Return the y of a number, which infinities have at the border."""
-        number = max(self.low, min(self.high, number))
-        share = (number - self.low) / (self.high - self.low)
-        return PANEL_HEIGHT - BOTTOM - share * (PANEL_HEIGHT - TOP - BOTTOM)
-
-    def points(self, xs: np.ndarray, ys: np.ndarray) -> list[str]:
-        return [f"{self.x(x):.1f} {self.y(y):.1f}" for x, y in zip(xs, ys, strict=True)]
-
-
-def _axes(scale: _Scale) -> list[str]:
+def _axes(x: Axis, y: Axis) -> list[str]:
     parts = []
-    for value in ticks(scale.low, scale.high):
-        y = round(scale.y(value), 1)
-        line = f"M{LEFT:.0f} {y:.1f}H{PANEL_WIDTH - RIGHT:.0f}"
-        parts.append(element("path", d=line, stroke=LINE))
-        label = {"text_anchor": "end", "fill": FAINT, "font_size": 10}
-        parts.append(text(LEFT - 6, y + 4, f"{value:.4g}", **label))
-    for value in ticks(scale.left, scale.right):
-        x = round(scale.x(value), 1)
-        label = {"text_anchor": "middle", "fill": FAINT, "font_size": 10}
-        parts.append(text(x, PANEL_HEIGHT - BOTTOM + 14, f"{value:.4g}", **label))
+    for place, label in y.labels():
+        parts.append(line(LEFT, place, PANEL_WIDTH - RIGHT, place, LINE))
+        parts.append(text(LEFT - 6, place + 4, label, text_anchor="end", **LABEL))
+    for place, label in x.labels():
+        parts.append(text(place, PANEL_HEIGHT - BOTTOM + 14, label, text_anchor="middle", **LABEL))
     return parts
 
 
-def _curve(scale: _Scale, curve: Curve, colour: str) -> list[str]:
+def _curve(x: Axis, y: Axis, curve: Curve, colour: str) -> list[str]:
     """Return the bands and the lines of a curve, with a dot for each point that stands alone."""
     parts = []
     for xs, highs, lows in segments(curve.x, curve.high, curve.low):
-        edge = [*scale.points(xs, highs), *scale.points(xs[::-1], lows[::-1])]
-        band = f"M{' L'.join(edge)}Z"
-        parts.append(element("path", d=band, fill=colour, fill_opacity=0.18))
+        edge_x = x.at(np.concatenate([xs, xs[::-1]]))
+        edge_y = y.at(np.concatenate([highs, lows[::-1]]))
+        parts.append(area(edge_x, edge_y, colour, fill_opacity=0.18))
     for xs, ys in segments(curve.x, curve.y):
-        points = scale.points(xs, ys)
-        stroke = {"fill": "none", "stroke": colour, "stroke_width": 1.8}
-        parts.append(element("path", d=f"M{' L'.join(points)}", **stroke))
-        if len(points) == 1:
-            x, y = points[0].split()
-            parts.append(element("circle", cx=x, cy=y, r=3, fill=colour))
+        d = path(x.at(xs), y.at(ys))
+        parts.append(element("path", d=d, fill="none", stroke=colour, stroke_width=1.8))
+        if len(xs) == 1:
+            cx, cy = float(x.at(xs)[0]), float(y.at(ys)[0])
+            parts.append(element("circle", cx=cx, cy=cy, r=3, fill=colour))
     return parts

@@ -14,7 +14,7 @@ import ipywidgets
 import numpy as np
 
 from roleml_nb.pictures.picture import ZOOM, Picture
-from roleml_nb.role import RoleMLError
+from roleml_nb.role.checks.names import check_choice
 from roleml_nb.widgets.base.displayed import MAX_PAGE_BYTES, Displayed, position
 from roleml_nb.widgets.base.held import hold
 from roleml_nb.widgets.notifications.run_bar import RunBar
@@ -65,15 +65,13 @@ class Metrics(Displayed, ipywidgets.VBox):
         nodes: str | None = None,
         against: str = "round",
     ):
-        if against not in ("round", "time"):
-            raise ValueError(f"against must be 'round' or 'time', got {against!r}")
         self._panels = show.split() if isinstance(show, str) else list(show)
         if not self._panels:
             raise ValueError(
                 f"show names no panel; known: {', '.join(DEFAULT_PANELS)} and any metric"
             )
         self._bed = bed
-        self._against = against
+        self._against = check_choice("against", against, ("round", "time"))
         self._patterns = (nodes or "*").split()
         self._curves = Curves(bed.trace, against, self._matches)
         self._drawing = threading.Lock()
@@ -200,10 +198,7 @@ class Metrics(Displayed, ipywidgets.VBox):
 
     def picture(self) -> Picture:
         """Draw the panels as they stand, as a picture that shows without a kernel, too."""
-        try:
-            self._bed.trace.refresh()
-        except RoleMLError:  # an engine that does not answer: its earlier records are here
-            self._bed.trace.poll()
+        self._bed.trace.catch_up()
         self.refresh()
         panels = {}
         with self._drawing:

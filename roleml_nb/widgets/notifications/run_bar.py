@@ -151,10 +151,6 @@ class RunBar(View):
             return f"<RunBar: {NO_RUN}>"
         return f"<RunBar: {state['name']}, {state['state']}, {state['rounds']}>"
 
-    @property
-    def owner(self) -> Any:
-        return self._bed.trace
-
     def stop(self) -> None:
         if not self._stopped:
             state = self._state()

@@ -15,7 +15,7 @@ import numpy as np
 from traitlets import Bool, Dict, List
 
 from roleml_nb.pictures import Picture
-from roleml_nb.role import RoleMLError, natural_key
+from roleml_nb.role import natural_key
 from roleml_nb.trace import Trace
 from roleml_nb.trace.contributions import Contribution, contributions
 from roleml_nb.trace.messages import is_control
@@ -101,10 +101,7 @@ class Traffic(View):
     def _catch_up(self) -> None:
         """Read all of the trace, with the records that hosts have, if they answer."""
         with self._reading:
-            try:
-                self._trace.refresh()
-            except RoleMLError:  # an engine that does not answer: its earlier records are here
-                self._trace.poll()
+            self._trace.catch_up()
             self._send_news(MAX_PAGE_MESSAGES, 0.0)
 
     def _arrange(self, interval_s: float = ARRANGE_INTERVAL_S) -> None:

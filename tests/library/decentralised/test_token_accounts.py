@@ -110,7 +110,7 @@ def test_gossip_with_a_token_account(bed):
 
 
 def test_wrong_options_of_gossip_are_named():
-    with pytest.raises(ValueError, match="mode must be 'push' or 'pull' or 'push-pull', got 'pul'"):
+    with pytest.raises(ValueError, match="mode must be 'push', 'pull' or 'push-pull', got 'pul'"):
         tiny.GossipCoordinator(mode="pul")
     with pytest.raises(
         ValueError, match="order must be 'train-merge' or 'merge-train', got 'merge'"

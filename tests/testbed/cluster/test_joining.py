@@ -10,7 +10,7 @@ import ipyparallel as ipp
 import pytest
 
 from roleml_nb import RoleMLError, Testbed
-from tests.magics.test_magics import run, shell  # noqa: F401
+from tests.shells import run
 from tests.waiting import until
 
 
@@ -43,7 +43,7 @@ def come(count):
         until(lambda: len(client.ids) >= count, "they have come", 60)
 
 
-def test_it_waits_for_as_many_as_asked_and_says_who_has_come(by_hand, shell, tmp_path, capsys):  # noqa: F811
+def test_it_waits_for_as_many_as_asked_and_says_who_has_come(by_hand, shell, tmp_path, capsys):
     with pytest.raises(
         RoleMLError,
         match=(

@@ -24,7 +24,7 @@ from roleml_nb.testbed.cluster.runtime_files import (
     read_all,
 )
 from roleml_nb.testbed.cluster.watchdog import ENV_VAR, still_alive
-from tests.magics.test_magics import run, shell  # noqa: F401
+from tests.shells import run
 from tests.waiting import until
 
 
@@ -255,7 +255,7 @@ def test_a_testbed_is_recorded_while_it_runs(bed):
     assert written.name == f"{bed.fleet.testbed_id}.json" and written.is_file()
 
 
-def test_the_magic(start, ended, tmp_path, shell, capsys):  # noqa: F811
+def test_the_magic(start, ended, tmp_path, shell, capsys):
     assert run(shell, capsys, "clean") == "nothing was left behind\n"
     left = start("left")
     record(tmp_path, "left", ended)

@@ -13,7 +13,7 @@ from roleml_nb import Element, Event, EventHandler, Role, RoleMLError, Service, 
 from roleml_nb.host.process import Process
 from roleml_nb.testbed.cluster.runtime_files import RuntimeFile, clean, left_behind, read_all
 from roleml_nb.testbed.cluster.watchdog import processes_of
-from tests.magics.test_magics import run, shell  # noqa: F401
+from tests.shells import run
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[3]
@@ -169,7 +169,7 @@ def test_what_cannot_be_attached_to_or_detached(runtime, bed):
         Testbed(engines=0, detached=True)
 
 
-def test_the_magics_say_what_to_type(runtime, shell, capsys):  # noqa: F811
+def test_the_magics_say_what_to_type(runtime, shell, capsys):
     from IPython.core.error import UsageError
 
     with pytest.raises(

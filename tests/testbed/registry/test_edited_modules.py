@@ -15,9 +15,9 @@ from textwrap import dedent
 
 import ipyparallel as ipp
 import pytest
-from IPython.core.interactiveshell import InteractiveShell
 
 from roleml_nb import Testbed
+from tests.shells import loaded_shell
 from tests.waiting import until
 
 ROLE = """
@@ -163,9 +163,7 @@ class Project:
         self.bed, self.capsys, self.prefix = bed, capsys, f"m{next(numbers)}_"
         self.folder, self.node = root / self.prefix, f"edit{self.prefix[:-1]}"
         self.folder.mkdir()
-        self.shell = InteractiveShell()
-        self.shell.user_ns["__name__"] = "__main__"
-        self.shell.run_line_magic("load_ext", "roleml_nb")
+        self.shell = loaded_shell()
         self.magics = self.shell.magics_manager.registry["RoleMagics"]
         self.tell = bed.code_changes.report
         self.magics.context.use(bed)

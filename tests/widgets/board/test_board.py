@@ -7,7 +7,13 @@ from collections.abc import Iterator
 import pytest
 
 from roleml_nb import Each, Element, Event, EventHandler, Role, Service, Task, Testbed, impl
-from roleml_nb.library import FederatedCoordinator, GossipCoordinator
+from roleml_nb.library import (
+    DecentralisedCoordinator,
+    FederatedCoordinator,
+    GossipCoordinator,
+    RingCoordinator,
+    TreeAggregator,
+)
 from roleml_nb.role import TestbedError
 from roleml_nb.widgets import Board
 from roleml_nb.widgets.base.bundle import script
@@ -423,6 +429,9 @@ def test_what_the_library_asks_for_is_read_from_its_code() -> None:
     }
     assert "evaluator" not in found  # it asks whether there is one
     assert set(requirements(GossipCoordinator)) == {"peer", "trainer", "aggregator"}
+    assert requirements(RingCoordinator) == {"ring": set()}
+    assert requirements(DecentralisedCoordinator) == {"mixer": set()}
+    assert requirements(TreeAggregator) == {"trainer": set()}
 
 
 def inspected(board: Board, address: str) -> dict[str, list]:
