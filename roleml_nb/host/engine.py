@@ -13,6 +13,7 @@ import shutil
 import signal
 import sys
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -192,20 +193,25 @@ def reached(host: Host, addresses: list[Address]) -> list[str]:
     return [address.host_id for address in addresses if answers(address)]
 
 
-def listen(host: Host, ip: str) -> Address:
-    """Listen on TCP, too; return the new address."""
-    return host.transport.listen(ip)  # type: ignore[union-attr]
+def listen(host: Host, interfaces: Mapping[str, str]) -> Address:
+    """Listen on TCP, too, if this host is among `interfaces`; return its address then."""
+    assert host.transport is not None
+    if host.host_id in interfaces:
+        host.transport.listen(interfaces[host.host_id])
+    return host.transport.address
 
 
-def admit(host: Host, peers: list[Address]) -> None:
-    """Let these hosts in, each by its key."""
-    for peer in peers:
-        host.transport.admit(peer.host_id, peer.public_key)  # type: ignore[union-attr]
+def admit(host: Host, hosts: list[Address]) -> None:
+    """Let these hosts in, except itself, each by its key."""
+    for peer in hosts:
+        if peer.host_id != host.host_id:
+            host.transport.admit(peer.host_id, peer.public_key)  # type: ignore[union-attr]
 
 
-def connect(host: Host, peers: list[Address], links: tuple[str, ...]) -> dict[str, tuple[str, str]]:
-    """Link to peers; return {peer: (link's kind, why it is no better)}."""
-    admit(host, peers)
+def connect(host: Host, hosts: list[Address], links: tuple[str, ...]) -> dict[str, tuple[str, str]]:
+    """Link to these hosts, except itself; return {peer: (link's kind, why it is no better)}."""
+    admit(host, hosts)
+    peers = [peer for peer in hosts if peer.host_id != host.host_id]
     return {peer.host_id: host.link_manager.connect(peer, links) for peer in peers}
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from roleml_nb.host import engine as remote
 from roleml_nb.host.host import Host
 from roleml_nb.host.process import Process
-from roleml_nb.messaging.links.addresses import Address, answers
+from roleml_nb.messaging.links.addresses import Address
 from roleml_nb.role import NOTEBOOK
 
 from .engines import Engines
@@ -23,63 +24,43 @@ ANSWER_TIMEOUT_S = 60.0
 def link_all(
     home: Host,
     engines: Engines,
-    addresses: dict[int, Address],
+    addresses: Mapping[int, Address],
     links: tuple[str, ...],
 ) -> Made:
     """Link every pair of hosts, both ways.
 
     The hosts learn each other's public keys over ipyparallel's signed channel.
     """
+    numbers = {address.host_id: number for number, address in addresses.items()}
+    everyone = [home.transport.address, *addresses.values()]  # type: ignore[union-attr]
     if "direct" in links and not engines.owned:  # our own engines are on this machine
-        _listen(home, engines, addresses)
-    here = home.transport.address  # type: ignore[union-attr]
-
-    def peers_of(own: str) -> list[Address]:
-        return [peer for peer in (here, *addresses.values()) if peer.host_id != own]
-
-    for peer in peers_of(NOTEBOOK):
-        home.transport.admit(peer.host_id, peer.public_key)  # type: ignore[union-attr]
-    peers = {number: peers_of(address.host_id) for number, address in addresses.items()}
-    admissions = []
-    for number in addresses:
-        admissions.append(engines.send_to_host(number, remote.admit, peers[number]))
-    for admission in admissions:  # all are open before anyone knocks
-        admission.result(ANSWER_TIMEOUT_S)
-    connections = {}
-    for number in addresses:
-        connections[number] = engines.send_to_host(number, remote.connect, peers[number], links)
+        # those that others do not reach over ``ipc://`` listen on TCP, too
+        reached = _on_hosts(home, engines, numbers, remote.reached, everyone)
+        wanted = interfaces(everyone, reached)
+        everyone = list(_on_hosts(home, engines, numbers, remote.listen, wanted).values())
+    # all are open before anyone knocks
+    _on_hosts(home, engines, numbers, remote.admit, everyone)
     made: Made = {}
-    for peer in peers_of(NOTEBOOK):
-        made[NOTEBOOK, peer.host_id] = home.link_manager.connect(peer, links)
-    for number, connection in connections.items():
-        own = addresses[number].host_id
-        for other, link in connection.result(ANSWER_TIMEOUT_S).items():
-            made[own, other] = link
+    connections = _on_hosts(home, engines, numbers, remote.connect, everyone, links)
+    for host_id, connected in connections.items():
+        for peer, link in connected.items():
+            made[host_id, peer] = link
     return made
 
 
-def _listen(home: Host, engines: Engines, addresses: dict[int, Address]) -> None:
-    """Have those hosts listen on TCP, too, that others do not reach over ``ipc://``; puts in their
-    new addresses.
+def _on_hosts(
+    home: Host | None, engines: Engines, numbers: Mapping[str, int], function: Any, *args: Any
+) -> dict[str, Any]:
+    """Run ``function(host, *args)`` on engines, and meanwhile on the notebook's host: {host:
+    result}.
     """
-    here = home.transport.address  # type: ignore[union-attr]
-    everyone = [here, *addresses.values()]
-    asked = {}
-    for number, address in addresses.items():
-        asked[address.host_id] = engines.send_to_host(number, remote.reached, everyone)
-    reached = {NOTEBOOK: [address.host_id for address in everyone if answers(address)]}
-    for host_id, answer in asked.items():
-        reached[host_id] = answer.result(ANSWER_TIMEOUT_S)
-    wanted = interfaces(everyone, reached)
-    if NOTEBOOK in wanted:
-        home.transport.listen(wanted[NOTEBOOK])  # type: ignore[union-attr]
-    opened = {}
-    for number, address in addresses.items():
-        if address.host_id in wanted:
-            interface = wanted[address.host_id]
-            opened[number] = engines.send_to_host(number, remote.listen, interface)
-    for number, answer in opened.items():
-        addresses[number] = answer.result(ANSWER_TIMEOUT_S)
+    answers = {}
+    for host_id, number in numbers.items():
+        answers[host_id] = engines.send_to_host(number, function, *args)
+    results = {} if home is None else {NOTEBOOK: function(home, *args)}
+    for host_id, answer in answers.items():
+        results[host_id] = answer.result(ANSWER_TIMEOUT_S)
+    return results
 
 
 def interfaces(
@@ -116,24 +97,17 @@ def relink_notebook(
     processes, too.
     """
     here = home.transport.address  # type: ignore[union-attr]
-    accepted = {}
-    for host_id, number in numbers.items():
-        accepted[host_id] = engines.send_to_host(
-            number, remote.accept_notebook, owner, here.public_key
-        )
-    addresses, processes = {}, {}
-    for host_id, answer in accepted.items():
-        addresses[host_id], processes[host_id] = answer.result(ANSWER_TIMEOUT_S)
-        home.transport.admit(host_id, addresses[host_id].public_key)  # type: ignore[union-attr]
-    connections = {}
-    for host_id, number in numbers.items():
-        connections[host_id] = engines.send_to_host(number, remote.connect, [here], links)
+    accepted = _on_hosts(None, engines, numbers, remote.accept_notebook, owner, here.public_key)
+    addresses = [address for address, _ in accepted.values()]
+    remote.admit(home, addresses)
     made: Made = {}
-    for host_id, address in addresses.items():
-        made[NOTEBOOK, host_id] = home.link_manager.connect(address, links)
-    for host_id, connection in connections.items():
-        made[host_id, NOTEBOOK] = connection.result(ANSWER_TIMEOUT_S)[NOTEBOOK]
-    return made, processes
+    for host_id, connected in _on_hosts(
+        None, engines, numbers, remote.connect, [here], links
+    ).items():
+        made[host_id, NOTEBOOK] = connected[NOTEBOOK]
+    for host_id, link in remote.connect(home, addresses, links).items():
+        made[NOTEBOOK, host_id] = link
+    return made, {host_id: process for host_id, (_, process) in accepted.items()}
 
 
 def why(made: Made) -> list[str]:
