@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from roleml_nb.role import NATIVE, CallCancelled, Deadlock, RoleInstanceID
 from roleml_nb.role.forks import Origin
 
+from .envelope import Envelope
 from .lock_detection import cpu_clock, cpu_time, threads_waiting_for_locks
 from .pending import Pending
 
@@ -44,9 +45,8 @@ class Execution:
         "abandoned",
         "arrived",
         "called",
-        "channel",
         "clock",
-        "depth",
+        "envelope",
         "interrupt_pending",
         "interruptible",
         "forbidden",
@@ -54,38 +54,21 @@ class Execution:
         "inline",
         "interrupted",
         "key",
-        "source",
         "started",
-        "run_generation",
         "target",
         "thread",
-        "trail",
         "waits_for",
         "within",
     )
 
-    def __init__(
-        self,
-        key: Key,
-        source: RoleInstanceID,
-        target: RoleInstanceID,
-        channel: str,
-        arrived: float,
-        depth: int,
-        trail: tuple[str, ...],
-        run_generation: int = 0,
-    ):
+    def __init__(self, key: Key, envelope: Envelope, target: RoleInstanceID, arrived: float):
         self.key = key
-        self.source = source
-        self.target = target
-        self.channel = channel
-        self.arrived = arrived
-        self.depth = depth
-        self.trail = trail
-        self.run_generation = run_generation
-        """The run generation in which the call was made: an earlier one than the router's is fenced
-        off.
+        self.envelope = envelope
+        """The header of the call, or event, with the run generation in which it was made: an
+        earlier one than the router's is fenced off.
         """
+        self.target = target
+        self.arrived = arrived
         self.started = 0.0
         self.thread = 0
         self.clock: int | None = None
@@ -115,8 +98,20 @@ class Execution:
         """True when the interrupt is to be raised as soon as user code goes on."""
 
     @property
+    def source(self) -> RoleInstanceID:
+        return self.envelope.source
+
+    @property
+    def channel(self) -> str:
+        return self.envelope.channel
+
+    @property
+    def run_generation(self) -> int:
+        return self.envelope.run_generation
+
+    @property
     def name(self) -> str:
-        return f"{self.target}.{self.channel}"
+        return f"{self.target}.{self.envelope.channel}"
 
     @property
     def number(self) -> int:
@@ -393,13 +388,13 @@ class Executions:
         if current.forbidden is not None:
             # raised by others, too, whose frames it must not keep
             raise current.forbidden.with_traceback(None)
-        trail = (*current.trail, current.name)[-MAX_TRAIL:]
-        if current.depth >= MAX_DEPTH:
+        trail = (*current.envelope.trail, current.name)[-MAX_TRAIL:]
+        if current.envelope.depth >= MAX_DEPTH:
             raise Deadlock(
                 f"{' → '.join(_cycle([*trail, f'{target}.{channel}']))}: calls within calls,"
                 f" {MAX_DEPTH} deep, without end; one of them must answer without calling the next"
             )
-        return current.depth + 1, trail
+        return current.envelope.depth + 1, trail
 
 
 def _cycle(names: list[str]) -> list[str]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from roleml_nb.role import LinkFailed, RoleInstanceID, RoleMLError, TestbedError
 
+from .envelope import Envelope
 from .pending import Pending
 from .permissions import HOST_MESSAGES, host_refusal
 
@@ -54,15 +55,9 @@ class HostMessages:
     def ask(self, host_id: str, name: str, /, **arguments: Any) -> Pending:
         """Send a message whose handler's result, or error, is the answer. LinkFailed as `send`."""
         here = RoleInstanceID(self._router.host.host_id, "")
+        envelope = Envelope("host", here, (), name, self._router.host.clock.now())
         asked = Pending(
-            "host",
-            here,
-            RoleInstanceID(host_id, ""),
-            name,
-            host_id,
-            self._router.host.clock.now(),
-            next(self._numbers),
-            self._asked,
+            envelope, RoleInstanceID(host_id, ""), host_id, next(self._numbers), self._asked
         )
         try:
             self._router.send_to_host(host_id, name, (asked.number, arguments))

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from roleml_nb.role import RoleInstanceID
 
+from .envelope import Envelope
+
 if TYPE_CHECKING:
     from .executions import Execution
 
@@ -32,36 +34,25 @@ class Pending:
         "_table",
         "_value",
         "by",
-        "channel",
         "ended",
+        "envelope",
         "host_id",
-        "kind",
         "number",
-        "sent",
-        "source",
-        "run_generation",
         "target",
     )
 
     def __init__(
         self,
-        kind: str,
-        source: RoleInstanceID,
+        envelope: Envelope,
         target: RoleInstanceID,
-        channel: str,
         host_id: str,
-        sent: float,
         number: int = 0,
         table: dict[int, Pending] | None = None,
         by: Execution | None = None,
-        run_generation: int = 0,
     ):
-        self.kind, self.source, self.target, self.channel = kind, source, target, channel
-        self.host_id, self.sent, self.number = host_id, sent, number
+        self.envelope, self.target, self.host_id, self.number = envelope, target, host_id, number
         self.by = by
         """The handler that made the call, or None."""
-        self.run_generation = run_generation
-        """The run generation in which it was made."""
         self.ended = False
         self._value: Any = None
         self._error: BaseException | None = None
@@ -72,6 +63,22 @@ class Pending:
         self._latch.acquire()
         if table is not None:
             table[number] = self
+
+    @property
+    def kind(self) -> str:
+        return self.envelope.kind
+
+    @property
+    def source(self) -> RoleInstanceID:
+        return self.envelope.source
+
+    @property
+    def channel(self) -> str:
+        return self.envelope.channel
+
+    @property
+    def sent(self) -> float:
+        return self.envelope.sent
 
     def done(self) -> bool:
         return self.ended

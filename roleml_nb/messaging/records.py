@@ -33,19 +33,19 @@ def columns(records: Iterable[tuple], names: InternedNames) -> list[Sequence]:
     """Return the columns of a trace: call, kind, source, target, channel, bytes, link, sent,
     received, outcome, origin.
 
-    `records` are the router's: (target with the call's number, kind, source, channel, bytes, link,
-    sent, received, outcome, call site).
+    `records` are the router's: (envelope, target, call, bytes, link, received, outcome).
     """
-    targets, kinds, sources, channels, *sizes_to_times, outcomes, call_sites = zip(
-        *records, strict=True
-    )
+    envelopes, targets, calls, sizes, links, received, outcomes = zip(*records, strict=True)
     return [
-        [target[2] for target in targets],
-        [names[kind] for kind in kinds],
-        [names[source] for source in sources],
+        calls,
+        [names[envelope.kind] for envelope in envelopes],
+        [names[envelope.source] for envelope in envelopes],
         [names[target[:2]] for target in targets],
-        [names[channel] for channel in channels],
-        *sizes_to_times,
+        [names[envelope.channel] for envelope in envelopes],
+        sizes,
+        links,
+        [envelope.sent for envelope in envelopes],
+        received,
         [names[outcome] for outcome in outcomes],
-        [names[call_site] for call_site in call_sites],
+        [names[envelope.call_site] for envelope in envelopes],
     ]

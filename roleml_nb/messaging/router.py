@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import pickle
 import queue
-import sys
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -29,7 +28,7 @@ from roleml_nb.role import (
 from roleml_nb.role.host import Host
 
 from .call_sites import CallSites
-from .envelope import ANSWERS, FENCED, FLOW_CONTROLLED, Envelope, Target, never_begun
+from .envelope import ANSWERS, FENCED, FLOW_CONTROLLED, Envelope, Target, make_envelope, never_begun
 from .executions import Execution, Executions, Working
 from .flow_control import Credit, Window
 from .host_messages import HostMessages
@@ -122,7 +121,7 @@ class Router:
         shielded = self.executions.shield()
         try:
             call_site = "" if self._record is None else self._call_sites.current()
-            return self._request(kind, source, targets, channel, body, call_site)
+            return self._request(kind, source, list(targets), channel, body, call_site)
         finally:
             self.executions.unshield(shielded)
 
@@ -130,56 +129,33 @@ class Router:
         self,
         kind: str,
         source: RoleInstanceID,
-        targets: Iterable[RoleInstanceID],
+        targets: list[RoleInstanceID],
         channel: str,
         body: Body,
         call_site: str,
     ) -> list[Pending]:
-        now = self.host.clock.now()
         by = self.executions.current
-        run_generation = self._generation_of(by)
-        calls: list[Pending] = []
-        numbered: list[Target] = []
-        places = [
-            (target, self.directory.get_actor_profile(target.actor_name).address)
-            for target in targets
+        addresses = [
+            self.directory.get_actor_profile(target.actor_name).address for target in targets
         ]
-        for target, address in places:
-            number = next(self._numbers)
-            calls.append(
-                Pending(
-                    kind,
-                    source,
-                    target,
-                    channel,
-                    address,
-                    now,
-                    number,
-                    self._pending,
-                    by,
-                    run_generation,
-                )
-            )
-            numbered.append(Target(target.actor_name, target.instance_name, number))
+        depth, trail = self.executions.nested(targets[0], channel) if targets else (0, ())
+        envelope = Envelope(
+            kind,
+            source,
+            tuple(Target(*target, next(self._numbers)) for target in targets),
+            channel,
+            self.host.clock.now(),
+            depth,
+            trail,
+            call_site,
+            self._generation_of(by),
+        )
+        calls = [
+            Pending(envelope, target, address, number.call, self._pending, by)
+            for target, address, number in zip(targets, addresses, envelope.targets, strict=True)
+        ]
         try:
-            depth, trail = (
-                (0, ())
-                if by is None or not numbered
-                else self.executions.nested(calls[0].target, channel)
-            )
-            self._send(
-                kind,
-                source,
-                numbered,
-                channel,
-                body,
-                now,
-                depth,
-                trail,
-                kind not in FLOW_CONTROLLED,
-                call_site,
-                run_generation,
-            )
+            self._send(envelope, body, at_once=kind not in FLOW_CONTROLLED)
         except BaseException:
             for call in calls:
                 call.cancel()
@@ -202,24 +178,26 @@ class Router:
         Without `at_once` it travels with messages that follow within moments: for messages that
         many others follow, such as answers to tasks.
         """
-        targets = list(targets)
-        if kind in ANSWERS:
-            for target in targets:
-                self.executions.table.pop((target.actor_name, target.call), None)
-        call_site = (
-            self._call_sites.current() if kind == "event" and self._record is not None else ""
-        )
-        return self._send(
-            kind,
-            source,
-            targets,
-            channel,
-            body,
-            self.host.clock.now(),
-            at_once=at_once and kind not in FLOW_CONTROLLED,
-            call_site=call_site,
-            run_generation=self._generation_of(self.executions.current),
-        )
+        # an interrupt would leave the sending of all threads half done
+        shielded = self.executions.shield()
+        try:
+            targets = tuple(targets)
+            if kind in ANSWERS:
+                for target in targets:
+                    self.executions.table.pop((target.actor_name, target.call), None)
+            traced = kind == "event" and self._record is not None
+            envelope = Envelope(
+                kind,
+                source,
+                targets,
+                channel,
+                self.host.clock.now(),
+                call_site=self._call_sites.current() if traced else "",
+                run_generation=self._generation_of(self.executions.current),
+            )
+            return self._send(envelope, body, at_once=at_once and kind not in FLOW_CONTROLLED)
+        finally:
+            self.executions.unshield(shielded)
 
     def answer(
         self,
@@ -236,68 +214,26 @@ class Router:
             self.send(kind, source, [target], channel, body, at_once=at_once)
             return
         self.executions.table.pop((target.actor_name, target.call), None)
-        outcome, now = self._end_call(kind, source, target, body), self.host.clock.now()
+        envelope = Envelope(kind, source, (target,), channel, self.host.clock.now())
+        outcome = self._end_call(envelope, target, body)
         if self._record is not None:
             self._record(
-                (target, kind, source, channel, body.nbytes, "local", now, now, outcome, "")
+                (envelope, target, target.call, body.nbytes, "local", envelope.sent, outcome)
             )
 
-    def _end_call(self, kind: str, source: RoleInstanceID, target: Target, body: Body) -> str:
+    def _end_call(self, envelope: Envelope, target: Target, body: Body) -> str:
         call = self._pending.get(target.call)
-        if call is None or call.target != source or not call.set_result((kind, body)):
+        if call is None or call.target != envelope.source:
+            return "lost: nobody waits for it any more"
+        if not call.set_result((envelope.kind, body)):
             return "lost: nobody waits for it any more"
         return "delivered"
 
-    def _send(
-        self,
-        kind: str,
-        source: RoleInstanceID,
-        targets: list[Target],
-        channel: str,
-        body: Body,
-        now: float,
-        depth: int = 0,
-        trail: tuple[str, ...] = (),
-        at_once: bool = True,
-        call_site: str = "",
-        run_generation: int = 0,
-    ) -> list[tuple[Target, str]]:
-        # an interrupt would leave the sending of all threads half done
-        shielded = self.executions.shield()
-        try:
-            return self._send_all(
-                kind,
-                source,
-                targets,
-                channel,
-                body,
-                now,
-                depth,
-                trail,
-                at_once,
-                call_site,
-                run_generation,
-            )
-        finally:
-            self.executions.unshield(shielded)
-
-    def _send_all(
-        self,
-        kind: str,
-        source: RoleInstanceID,
-        targets: list[Target],
-        channel: str,
-        body: Body,
-        now: float,
-        depth: int,
-        trail: tuple[str, ...],
-        at_once: bool,
-        call_site: str,
-        run_generation: int,
-    ) -> list[tuple[Target, str]]:
+    def _send(self, envelope: Envelope, body: Body, at_once: bool) -> list[tuple[Target, str]]:
+        """Send a message to the hosts of its targets; return those that cannot be reached."""
         by_host: dict[str, list[Target]] = {}
         lost: list[tuple[Target, str]] = []
-        for target in targets:
+        for target in envelope.targets:
             try:
                 address = self.directory.get_actor_profile(target.actor_name).address
             except ActorNotFoundError as error:
@@ -309,53 +245,25 @@ class Router:
             host_id in self.links and self.links[host_id].shares for host_id in by_host
         )
         body = body.snapshot(here, shared)
-        wait = (
-            self.host.call_timeout
-            if kind in FLOW_CONTROLLED and not getattr(self._delivering, "on", False)
-            else 0.0
-        )
+        wait = 0.0
+        if envelope.kind in FLOW_CONTROLLED and not getattr(self._delivering, "on", False):
+            wait = self.host.call_timeout
         own = by_host.pop(self.host.host_id, None)
         for host_id, group in by_host.items():
             try:
                 self._send_there(
-                    self._link(host_id),
-                    kind,
-                    source,
-                    group,
-                    channel,
-                    now,
-                    depth,
-                    trail,
-                    call_site,
-                    run_generation,
-                    body,
-                    wait,
-                    at_once,
+                    self._link(host_id), envelope.to(group), body, wait, at_once=at_once
                 )
             except LinkFailed as error:
                 lost.extend((target, str(error)) for target in group)
         if own is not None:  # after the others, who are at work meanwhile
-            envelope = Envelope(
-                kind, source, tuple(own), channel, now, depth, trail, call_site, run_generation
-            )
-            self._send_here(envelope, body, wait, kept=bool(by_host))
+            self._send_here(envelope.to(own), body, wait, kept=bool(by_host))
         for target, reason in lost:
             if self._record is not None:
-                self._record(
-                    (
-                        target,
-                        kind,
-                        source,
-                        channel,
-                        body.nbytes,
-                        "none",
-                        now,
-                        now,
-                        f"lost: {reason}",
-                        call_site,
-                    )
-                )
-            self._fail(target.call, kind, reason)
+                nbytes, now = body.nbytes, envelope.sent
+                outcome = f"lost: {reason}"
+                self._record((envelope, target, target.call, nbytes, "none", now, outcome))
+            self._fail(target.call, envelope.kind, reason)
         return lost
 
     def _send_here(self, envelope: Envelope, body: Body, wait: float, kept: bool) -> None:
@@ -369,44 +277,16 @@ class Router:
         self._distribute(envelope, body, self.host.host_id, "local", envelope.sent)
 
     def _send_there(
-        self,
-        session: Session,
-        kind: str,
-        source: RoleInstanceID,
-        group: list[Target],
-        channel: str,
-        now: float,
-        depth: int,
-        trail: tuple[str, ...],
-        call_site: str,
-        run_generation: int,
-        body: Body,
-        wait: float,
-        at_once: bool = True,
+        self, session: Session, envelope: Envelope, body: Body, wait: float, at_once: bool = True
     ) -> None:
         pickled, buffers = body.pickled, body.buffers
         if len(pickled) >= OUT_OF_BAND_BYTES:
             pickled, buffers = None, [pickled, *buffers]
-        item = (
-            kind,
-            tuple(source),
-            [tuple(target) for target in group],
-            channel,
-            now,
-            depth,
-            trail,
-            call_site,
-            run_generation,
-            pickled,
-            len(buffers),
-        )
-        session.post(
-            item,
-            buffers,
-            body.nbytes + MESSAGE_OVERHEAD_BYTES if kind in FLOW_CONTROLLED else 0,
-            wait,
-            at_once,
-        )
+        counted = 0
+        if envelope.kind in FLOW_CONTROLLED:
+            counted = body.nbytes + MESSAGE_OVERHEAD_BYTES
+        item = (*envelope.plain(), pickled, len(buffers))
+        session.post(item, buffers, counted, wait, at_once)
         if not at_once:
             self.flush_soon()
 
@@ -438,20 +318,8 @@ class Router:
     def send_to_host(self, host_id: str, channel: str, value: Any) -> None:
         """Send a message for `HostMessages`; LinkFailed when there is no link."""
         source = RoleInstanceID(self.host.host_id, "")
-        self._send_there(
-            self._link(host_id),
-            "host",
-            source,
-            [],
-            channel,
-            self.host.clock.now(),
-            0,
-            (),
-            "",
-            0,
-            encode(value).snapshot(),
-            0.0,
-        )
+        envelope = Envelope("host", source, (), channel, self.host.clock.now())
+        self._send_there(self._link(host_id), envelope, encode(value).snapshot(), 0.0)
 
     def _link(self, host_id: str) -> Session:
         if host_id in self.lost:
@@ -482,50 +350,28 @@ class Router:
         trail: tuple[str, ...],
     ) -> Execution:
         """Begin a call on the thread that makes it."""
-        now, here = self.host.clock.now(), self.host.host_id
-        execution = Execution(
-            (here, next(self._numbers)),
-            source,
-            target,
-            channel,
-            now,
-            depth,
-            trail,
-            self._generation_of(self.executions.current),
+        call_site = "" if self._record is None else self._call_sites.current()
+        generation, now = self._generation_of(self.executions.current), self.host.clock.now()
+        envelope = make_envelope(
+            ("service", source, (), channel, now, depth, trail, call_site, generation)
         )
+        execution = self._begin_here(envelope, target)
         execution.called = True
-        self.executions.begin_inline(execution)
         if self._record is not None:
-            self._record(
-                (
-                    Target(*target, execution.number),
-                    "service",
-                    source,
-                    channel,
-                    size,
-                    "local",
-                    now,
-                    now,
-                    "delivered",
-                    self._call_sites.current(),
-                )
-            )
+            self._record((envelope, target, execution.key[1], size, "local", now, "delivered"))
         return execution
 
     def begin_event(
         self, source: RoleInstanceID, target: RoleInstanceID, channel: str, run_generation: int
     ) -> Execution:
         """Begin an event's handler on the current thread; `executions.end_inline` must follow."""
-        execution = Execution(
-            (self.host.host_id, next(self._numbers)),
-            source,
-            target,
-            channel,
-            self.host.clock.now(),
-            0,
-            (),
-            run_generation,
-        )
+        now = self.host.clock.now()
+        envelope = Envelope("event", source, (), channel, now, run_generation=run_generation)
+        return self._begin_here(envelope, target)
+
+    def _begin_here(self, envelope: Envelope, target: RoleInstanceID) -> Execution:
+        key = self.host.host_id, next(self._numbers)
+        execution = Execution(key, envelope, target, envelope.sent)
         self.executions.begin_inline(execution)
         return execution
 
@@ -549,21 +395,12 @@ class Router:
         """End a call of this thread, answered (kind: reply or error) or not."""
         self.executions.end_inline(execution)
         if kind and self._record is not None:
-            now, answer = self.host.clock.now(), Target(*execution.source, execution.number)
-            self._record(
-                (
-                    answer,
-                    kind,
-                    execution.target,
-                    execution.channel,
-                    size,
-                    "local",
-                    now,
-                    now,
-                    "delivered",
-                    "",
-                )
+            call, now = execution.envelope, self.host.clock.now()
+            envelope = make_envelope(
+                (kind, execution.target, (), call.channel, now, 0, (), "", call.run_generation)
             )
+            number = execution.key[1]
+            self._record((envelope, call.source, number, size, "local", now, "delivered"))
 
     # receiving
 
@@ -585,37 +422,15 @@ class Router:
     def _receive_item(
         self, peer: str, link: str, item: Item, buffers: list[Any], credit: Credit | None
     ) -> None:
-        (
-            kind,
-            source,
-            targets,
-            channel,
-            sent,
-            depth,
-            trail,
-            call_site,
-            run_generation,
-            pickled,
-            _,
-        ) = item
+        envelope = Envelope.of_plain(item)
+        pickled = item[-2]
         if pickled is None:
             pickled, buffers = buffers[0], buffers[1:]
-        body = Body(pickled, buffers, True, credit if kind in FLOW_CONTROLLED else None)
+        body = Body(pickled, buffers, True, credit if envelope.kind in FLOW_CONTROLLED else None)
         body.region = Region.of(buffers[0]) if buffers else None
-        if kind == "host":
-            self.host_messages.receive(peer, channel, lambda: body.decode(own=True))
+        if envelope.kind == "host":
+            self.host_messages.receive(peer, envelope.channel, lambda: body.decode(own=True))
             return
-        envelope = Envelope(
-            kind,
-            RoleInstanceID(*source),
-            tuple(Target(*target) for target in targets),
-            channel,
-            sent,
-            depth,
-            trail,
-            sys.intern(call_site),
-            run_generation,
-        )
         try:
             self._authenticate(peer, envelope)
             self._distribute(envelope, body, peer, link, self.host.clock.now())
@@ -635,19 +450,19 @@ class Router:
             )
 
     def _distribute(self, envelope: Envelope, body: Body, peer: str, link: str, now: float) -> None:
-        kind, source, targets, channel, sent, _, _, call_site, _ = envelope
         nbytes, record = body.nbytes, self._record
-        for target, part in zip(targets, body.shares(len(targets)), strict=True):
+        parts = body.shares(len(envelope.targets))
+        for target, part in zip(envelope.targets, parts, strict=True):
             outcome = self._receive(envelope, target, part, peer, now)
             if record is not None:
-                record((target, kind, source, channel, nbytes, link, sent, now, outcome, call_site))
+                record((envelope, target, target.call, nbytes, link, now, outcome))
 
     def _receive(
         self, envelope: Envelope, target: Target, body: Body, peer: str, now: float
     ) -> str:
         if envelope.kind in ANSWERS:
             if envelope.kind != "moved":
-                return self._end_call(envelope.kind, envelope.source, target, body)
+                return self._end_call(envelope, target, body)
             call = self._pending.get(target.call)
             if call is None or call.target != envelope.source:
                 return "lost: nobody waits for it any more"
@@ -677,14 +492,7 @@ class Router:
             return "lost: the run was stopped before it began"
         if target.call:
             self.executions.table[envelope.source.actor_name, target.call] = Execution(
-                (peer, target.call),
-                envelope.source,
-                target.instance,
-                envelope.channel,
-                now,
-                envelope.depth,
-                envelope.trail,
-                envelope.run_generation,
+                (peer, target.call), envelope, target.instance, now
             )
         receiver(envelope, target, body)
         return "delivered"
@@ -696,15 +504,10 @@ class Router:
         to, pickled = pickle.loads(body.pickled)
         call.target = RoleInstanceID(*to)
         call.host_id = self.directory.get_actor_profile(call.target.actor_name).address
-        self._send(
-            call.kind,
-            call.source,
-            [Target(*call.target, call.number)],
-            call.channel,
-            Body(pickled, body.buffers, body.owned),
-            self.host.clock.now(),
-            run_generation=call.run_generation,
+        envelope = call.envelope._replace(
+            targets=(Target(*call.target, call.number),), sent=self.host.clock.now()
         )
+        self._send(envelope, Body(pickled, body.buffers, body.owned), at_once=True)
 
     def _refuse(self, envelope: Envelope, target: Target, error: Exception) -> None:
         if target.call:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from roleml_nb.host.stop import _interrupt
+from roleml_nb.messaging.envelope import Envelope
 from roleml_nb.messaging.executions import Execution, Executions, Interrupt, run
 from roleml_nb.messaging.flow_control import Window
 from roleml_nb.messaging.lock_detection import cpu_clock, cpu_time, threads_waiting_for_locks
@@ -18,9 +19,8 @@ from tests.waiting import until
 
 
 def execution(number=1):
-    return Execution(
-        ("host", number), RoleInstanceID("a", "x"), RoleInstanceID("b", "y"), "work", 0.0, 0, ()
-    )
+    envelope = Envelope("service", RoleInstanceID("a", "x"), (), "work", 0.0)
+    return Execution(("host", number), envelope, RoleInstanceID("b", "y"), 0.0)
 
 
 class Handled:

@@ -11,6 +11,7 @@ import zmq
 
 from roleml_nb import CallerError, Role, RoleInstanceID, Service, Task
 from roleml_nb.actor.migration import check_relationships
+from roleml_nb.messaging.envelope import Envelope
 from roleml_nb.messaging.pending import Pending
 from roleml_nb.messaging.permissions import HOST_MESSAGES, KINDS, Sender, host_refusal, refusal
 from roleml_nb.messaging.requests import NODE_REQUESTS, node_request, role_request
@@ -333,7 +334,8 @@ def test_a_message_of_which_nobody_says_who_may_send_it_cannot_be_served(bed):
 
 def test_an_answer_of_a_host_that_was_not_asked_is_dropped(bed):
     messages, here = bed.fleet.home.router.host_messages, RoleInstanceID("notebook", "")
-    asked = Pending("host", here, here, "inquire", "engine1", 0.0, 10**9, messages._asked)
+    envelope = Envelope("host", here, (), "inquire", 0.0)
+    asked = Pending(envelope, here, "engine1", 10**9, messages._asked)
     answer = pickle.dumps((0, {"number": 10**9, "succeeded": True, "value": "yes"}))
     messages.receive("engine0", "answer", lambda: pickle.loads(answer))
     assert not asked.done()

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from roleml_nb.messaging.envelope import Envelope
 from roleml_nb.messaging.links.receiver_pool import ReceiverPool
 from roleml_nb.messaging.pending import Pending
 from roleml_nb.role import RoleInstanceID
@@ -76,7 +77,7 @@ def letterbox():
 
 def a_call():
     one = RoleInstanceID("a", "r")
-    return Pending("service", one, one, "c", "host", 0.0)
+    return Pending(Envelope("service", one, (), "c", 0.0), one, "host")
 
 
 def test_who_receives_does_the_work(letterbox):
