@@ -8,8 +8,8 @@ before that undoes all steps, and the role goes on where it was.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from threading import Condition
 from typing import TYPE_CHECKING, Any, ParamSpec
 
@@ -77,17 +77,14 @@ class Migration:
         actor, old = self._actor, self._actor.roles.instance(name)
         if to == old:
             raise CallerError(f"{old} is there already")
-        activity = actor.halt_role(name, timeout)
-        steps = _Steps(actor)
-        try:
+        with ExitStack() as undo:
+            activity = actor.halt_role(name, timeout)
+            undo.callback(actor.resume_role, name, activity)
+            undo.callback(self._settle, name)
             snapshot = capture(actor, name, "move", conflicts, activity)
             snapshot.events = []  # they follow, with those that come meanwhile
-            added = self._send(snapshot, to, steps)
-        except Exception:
-            steps.undo()
-            self._settle(name)
-            actor.resume_role(name, activity)
-            raise
+            added = self._send(snapshot, to, undo)
+            undo.pop_all()
         self._finish_departure(name, to)
         self._settle(name)
         self._repoint(old, to, added, {})
@@ -103,19 +100,14 @@ class Migration:
             self._leaving.discard(name)
             self._settled.notify_all()
 
-    def _send(self, snapshot: RoleSnapshot, to: RoleInstanceID, steps: _Steps) -> Names:
+    def _send(self, snapshot: RoleSnapshot, to: RoleInstanceID, undo: ExitStack) -> Names:
+        """Take the steps of a migration; put into `undo` what takes each back."""
         actor, old = self._actor, snapshot.old
         away, name = to.actor_name, old.instance_name
         waiting: dict[tuple[RoleInstanceID, str], int] = {}
-        steps.undo_by(
-            lambda: self._requeue(
-                name,
-                waiting,
-                steps.request(Migration.abandon, away, name=to.instance_name, old=old),
-            )
-        )
+        undo.callback(self._requeue, old, to, waiting)
         added: Names = {to.actor_name: {}}
-        for relationship in steps.request(
+        for relationship in self._ask(
             Migration.adopt, away, name=to.instance_name, snapshot=snapshot
         ):
             added[to.actor_name][relationship] = snapshot.relationships[relationship]
@@ -126,11 +118,11 @@ class Migration:
             waiting[emitter, channel] = len(inbox)
         if not actor.ctx.relationships.members(name):
             added[actor.name] = {name: [to]}
-        steps.undo_by(lambda: steps.announce(to, old, {}, added))
-        steps.announce(old, to, added, {})
+        undo.callback(self._announce, to, old, {}, added)
+        self._announce(old, to, added, {})
         with self._settled:
             self._leaving.add(name)
-        steps.request(
+        self._ask(
             Migration.adopted,
             away,
             name=to.instance_name,
@@ -148,17 +140,43 @@ class Migration:
             Emissions.resubscribe, NATIVE, emitter, channel, old=old, new=new
         ).result(STEP_TIMEOUT_S)
 
+    def _ask(self, request: NodeRequest[P], node: str, *args: P.args, **arguments: P.kwargs) -> Any:
+        return self._actor.ask_node(request, node, *args, **arguments).result(STEP_TIMEOUT_S)
+
+    def _announce(
+        self, old: RoleInstanceID, new: RoleInstanceID, added: Names, removed: Names
+    ) -> None:
+        """Announce a new address to every other node."""
+        actor, clock = self._actor, self._actor.host.clock
+        names = [name for name in actor.ctx.contacts.all_actor_names() if name != actor.name]
+        asked = actor.caller.ask_nodes(
+            Migration.repoint, names, old=old, new=new, added=added, removed=removed
+        )
+        deadline = clock.now() + STEP_TIMEOUT_S
+        for name, answer in zip(names, asked, strict=True):
+            try:
+                answer.result(max(0.0, deadline - clock.now()))
+            except Exception as error:  # a node that is gone needs no new address
+                answer.stop_waiting()
+                actor.logger.info("%s was not told of a new address: %s", name, error)
+
     def _requeue(
         self,
-        name: str,
+        old: RoleInstanceID,
+        to: RoleInstanceID,
         waiting: dict[tuple[RoleInstanceID, str], int],
-        events: Iterable[tuple[RoleInstanceID, str, list]],
     ) -> None:
-        """Put events that went to the new node in vain between those that came here before and
-        after.
+        """Have the new node give the role up; put events that went there in vain between those
+        that came here before and after.
         """
+        try:
+            events = self._ask(Migration.abandon, to.actor_name, name=to.instance_name, old=old)
+        except RoleMLError as error:  # it is gone, and the events with it
+            self._actor.logger.warning("undoing a migration: %s", error)
+            return
+        inboxes = self._actor.subscriptions.of_role(old.instance_name)
         for emitter, channel, contents in events:
-            inbox = self._actor.subscriptions.of_role(name).get((name, emitter, channel))
+            inbox = inboxes.get((old.instance_name, emitter, channel))
             if inbox is not None:
                 inbox.insert(waiting.get((emitter, channel), len(inbox)), contents)
 
@@ -166,11 +184,9 @@ class Migration:
         actor = self._actor
         for element in actor.roles[name].__dict__["_elements"].values():
             element.release()
-        actor.subscriptions.drop_role(name)
-        actor.emissions.drop_role(name)
         actor.roles.moved[name] = to
         lifecycle = actor.roles.lifecycle(name)
-        actor.delete_role(name)
+        discard(actor, name)
         self._arrivals.pop(name, None)
         lifecycle.offloaded(to)
 
@@ -278,43 +294,3 @@ def check_relationships(nodes: tuple[str, str], *changes: Names) -> None:
                     f"a move between {nodes[0]} and {nodes[1]} changes no relationship "
                     f"{', '.join(names)} of {node}"
                 )
-
-
-class _Steps:
-    """Requests to other nodes, with actions that undo them in reverse order."""
-
-    def __init__(self, actor: Actor):
-        self._actor = actor
-        self._undo: list[Callable[[], Any]] = []
-
-    def request(
-        self, request: NodeRequest[P], node: str, *args: P.args, **arguments: P.kwargs
-    ) -> Any:
-        return self._actor.ask_node(request, node, *args, **arguments).result(STEP_TIMEOUT_S)
-
-    def undo_by(self, action: Callable[[], Any]) -> None:
-        self._undo.append(action)
-
-    def announce(
-        self, old: RoleInstanceID, new: RoleInstanceID, added: Names, removed: Names
-    ) -> None:
-        """Announce a new address to every other node."""
-        actor, clock = self._actor, self._actor.host.clock
-        names = [name for name in actor.ctx.contacts.all_actor_names() if name != actor.name]
-        asked = actor.caller.ask_nodes(
-            Migration.repoint, names, old=old, new=new, added=added, removed=removed
-        )
-        deadline = clock.now() + STEP_TIMEOUT_S
-        for name, answer in zip(names, asked, strict=True):
-            try:
-                answer.result(max(0.0, deadline - clock.now()))
-            except Exception as error:  # a node that is gone needs no new address
-                answer.stop_waiting()
-                actor.logger.info("%s was not told of a new address: %s", name, error)
-
-    def undo(self) -> None:
-        while self._undo:
-            try:
-                self._undo.pop()()
-            except RoleMLError as error:  # one that is gone keeps the others from nothing
-                self._actor.logger.warning("undoing a migration: %s", error)

@@ -21,13 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["check_update", "new_attributes", "update_role"]
 
 
-def check_update(
-    actor: Actor, name: str, cls: type[Role], options: Mapping[str, Any] | None = None
-) -> None:
-    """Raise the errors that `update_role` would raise before it changes anything."""
-    _decide(actor, name, cls, options)
-
-
 def update_role(
     actor: Actor, name: str, cls: type[Role], options: Mapping[str, Any] | None = None
 ) -> None:
@@ -43,7 +36,7 @@ def update_role(
     default, and for an ``__init__`` that cannot be called so.
     """
     old = actor.roles[name]
-    elements, added = _decide(actor, name, cls, options)
+    elements, added = check_update(actor, name, cls, options)
     gone = [element for key, element in old.__dict__["_elements"].items() if key not in elements]
     new = cls.__new__(cls)
     new.__dict__ = old.__dict__
@@ -65,10 +58,13 @@ def update_role(
     actor.emissions.add_role(name)
 
 
-def _decide(
-    actor: Actor, name: str, cls: type[Role], options: Mapping[str, Any] | None
+def check_update(
+    actor: Actor, name: str, cls: type[Role], options: Mapping[str, Any] | None = None
 ) -> tuple[dict[str, ElementInstance], dict[str, Any]]:
-    """Return the elements of a role in its new version, and its new attributes; change nothing."""
+    """Raise the errors that `update_role` would raise before it changes anything.
+
+    Returns the elements of the role in its new version, and its new attributes.
+    """
     lifecycle, old = actor.roles.lifecycle(name), actor.roles[name]
     elements = _elements(actor, lifecycle, old, cls)
     added = new_attributes(lifecycle.where, cls, old.__dict__, options)

@@ -269,7 +269,7 @@ class Host:
                 actor.stop()
             self.directory.remove_contact(name)
         for actor in list(self.actors.values()):
-            actor.subscriptions.forget(set(names))
+            actor.subscriptions.nodes_removed(set(names))
 
     # links
 

@@ -79,7 +79,7 @@ class Subscriptions:
                 channel,
             )
 
-    def forget(self, nodes: Collection[str]) -> None:
+    def nodes_removed(self, nodes: Collection[str]) -> None:
         """End subscriptions by hand to nodes that are gone, as `discontinued` does."""
         for instance_name, source, channel in list(self._inboxes):
             if source.actor_name in nodes:

@@ -10,7 +10,7 @@ from roleml_nb.testbed.calls.failures import raise_combined
 
 from .deployment import Deployment
 
-__all__ = ["link_relationship", "relate", "update_relationship"]
+__all__ = ["link_relationship", "relate", "set_members", "update_relationship"]
 
 
 def relate(
@@ -47,6 +47,27 @@ def update_relationship(
                 node, relationship, members[node], remove=operation == "remove"
             )
     raise_combined(results, f"relate {relationship}")
+
+
+def set_members(deployment: Deployment, wanted: Mapping[str, Mapping[str, Sequence[str]]]) -> None:
+    """Have the relationships of nodes that are not lost get these members, and lose all others.
+
+    Those that are members already stay in their places.
+    """
+    changes: dict[tuple[str, str], dict[str, list[RoleInstanceID]]] = {}
+    for node, relationships in wanted.items():
+        if deployment.is_lost(node):
+            continue
+        known = deployment.registry.relationships.get(node, {})
+        for relationship, members in relationships.items():
+            here = known.get(relationship, [])
+            for operation, some, others in (("remove", here, members), ("add", members, here)):
+                kept = set(others)
+                changed = [RoleInstanceID.of(member) for member in some if member not in kept]
+                if changed:
+                    changes.setdefault((operation, relationship), {})[node] = changed
+    for (operation, relationship), members_by_node in changes.items():
+        update_relationship(deployment, relationship, members_by_node, operation)
 
 
 def _message(relationship: str, operation: str, instances: list[RoleInstanceID]) -> Message:

@@ -6,7 +6,7 @@ from roleml_nb.role import NOTEBOOK, Message, RoleInstanceID, TestbedError
 from roleml_nb.testbed.calls.failures import raise_combined
 
 from .deployment import Deployment
-from .relate import update_relationship
+from .relate import set_members
 
 __all__ = ["remove"]
 
@@ -36,15 +36,11 @@ def remove(deployment: Deployment, nodes: list[str]) -> None:
 
 
 def _forget(deployment: Deployment, gone: set[str]) -> None:
-    """Take the roles of these nodes out of the relationships of others, lost ones excepted."""
-    forgotten: dict[str, dict[str, list[RoleInstanceID]]] = {}
+    """Take the roles of these nodes out of the relationships of others."""
+    wanted: dict[str, dict[str, list[str]]] = {}
     for node, relationships in deployment.registry.relationships.items():
-        if node in gone or deployment.is_lost(node):
-            continue
-        for relationship, members in relationships.items():
-            instances = map(RoleInstanceID.of, members)
-            theirs = [instance for instance in instances if instance.actor_name in gone]
-            if theirs:
-                forgotten.setdefault(relationship, {})[node] = theirs
-    for relationship, theirs_by_node in forgotten.items():
-        update_relationship(deployment, relationship, theirs_by_node, "remove")
+        for relationship, members in relationships.items() if node not in gone else ():
+            left = [item for item in members if item.partition("/")[0] not in gone]
+            if len(left) < len(members):
+                wanted.setdefault(node, {})[relationship] = left
+    set_members(deployment, wanted)

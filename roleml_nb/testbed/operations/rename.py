@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from roleml_nb.role import NOTEBOOK, RoleInstanceID, RoleMLError, TestbedError
+from roleml_nb.role import NOTEBOOK, RoleMLError, TestbedError
 from roleml_nb.spec.patterns import expand
 
 from .deployment import Deployment
 from .migrate import migrate
-from .relate import link_relationship, update_relationship
+from .relate import link_relationship, set_members
 from .remove import remove
 from .spawn import spawn
 
@@ -28,10 +28,7 @@ def rename(deployment: Deployment, old: str, new: str, on: str | None = None) ->
     spawn(deployment, [new], on or registry.places[old], registry.contexts.get(old, {}))
     moved: list[str] = []
     try:
-        for relationship, members in before.get(old, {}).items():
-            if members:
-                instances = list(map(RoleInstanceID.of, members))
-                update_relationship(deployment, relationship, {new: instances}, "add")
+        set_members(deployment, {new: before.get(old, {})})
         for alias, relationship in registry.links.get(old, {}).items():
             link_relationship(deployment, [new], alias, relationship)
         for role in deployment.calls.roles_of(old):
@@ -69,17 +66,15 @@ def _readdress_others(deployment: Deployment, before: Known, old: str, new: str)
 
     They have got members while roles went there, and none for roles that are not there yet.
     """
-    for node, relationships in deployment.registry.copy_relationships().items():
-        if node == old:
-            continue
-        for relationship, members in relationships.items():
-            known = before.get(node, {}).get(relationship, [])
-            wanted = [_new_address(member, old, new) for member in known]
-            extra = [RoleInstanceID.of(member) for member in members if member not in wanted]
-            lacking = [RoleInstanceID.of(member) for member in wanted if member not in members]
-            for operation, changed in (("remove", extra), ("add", lacking)):
-                if changed:
-                    update_relationship(deployment, relationship, {node: changed}, operation)
+    wanted: Known = {}
+    for node, relationships in deployment.registry.relationships.items():
+        if node != old:
+            known = before.get(node, {})
+            wanted[node] = {}
+            for relationship in relationships:
+                members = known.get(relationship, [])
+                wanted[node][relationship] = [_new_address(item, old, new) for item in members]
+    set_members(deployment, wanted)
 
 
 def _new_address(member: str, old: str, new: str) -> str:

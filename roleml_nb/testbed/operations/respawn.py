@@ -13,7 +13,7 @@ from roleml_nb.testbed.registry.code_changes import newest_class
 
 from .assign import as_assigned, assign
 from .deployment import Deployment
-from .relate import link_relationship, update_relationship
+from .relate import link_relationship, set_members
 from .remove import remove
 from .spawn import spawn
 
@@ -44,7 +44,7 @@ def respawn(deployment: Deployment, names: list[str], on: int | str | None) -> l
             spawn(deployment, [name], on, before.contexts.get(name, {}))
             for alias, relationship in before.links.get(name, {}).items():
                 link_relationship(deployment, [name], alias, relationship)
-        _relate(deployment, before.relationships, set(gone))
+        set_members(deployment, before.relationships)
         deployment.registry.arranged(before.positions)
         for (node, name), cls, options, elements in roles:
             assign(deployment, [node], name, cls, options, elements)
@@ -118,22 +118,3 @@ class _Before:
 def _entries(table: Mapping[str, Any], names: list[str]) -> dict[str, Any]:
     """Return copies of the entries of a table that have these names."""
     return {name: copy(table[name]) for name in names if name in table}
-
-
-def _relate(
-    deployment: Deployment, known: Mapping[str, dict[str, list[str]]], gone: set[str]
-) -> None:
-    """Have these nodes know whom they knew, and be known to those who knew them."""
-    places, lost = deployment.registry.places, deployment.fleet.lost
-    wanted: dict[str, dict[str, list[RoleInstanceID]]] = {}
-    for name, relationships in known.items():
-        if places.get(name, NOTEBOOK) in lost:
-            continue
-        for relationship, members in relationships.items():
-            instances = list(map(RoleInstanceID.of, members))
-            if name not in gone:
-                instances = [instance for instance in instances if instance.actor_name in gone]
-            if instances:
-                wanted.setdefault(relationship, {})[name] = instances
-    for relationship, instances_by_node in wanted.items():
-        update_relationship(deployment, relationship, instances_by_node, "add")
