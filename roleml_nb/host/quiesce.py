@@ -5,6 +5,7 @@ The notebook's half, which asks all hosts, is `roleml_nb.testbed.cluster.quiesce
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from roleml_nb.role import NATIVE, Runnable, Status, StatusError
@@ -26,11 +27,11 @@ def at_work(host: Host) -> list[str]:
         if execution.target.instance_name != NATIVE:
             found.append(f"{execution.name} ({execution.state(now)})")
     for actor in list(host.actors.values()):
-        for name in list(actor.roles):
+        for name in actor.roles.names():
             lifecycle = actor.roles.find_lifecycle(name)
-            if name == NATIVE or lifecycle is None:
-                continue
-            if lifecycle.busy or lifecycle.status not in Status.READY | Status.PAUSED:
+            if lifecycle is not None and (
+                lifecycle.busy or lifecycle.status not in Status.READY | Status.PAUSED
+            ):
                 found.append(lifecycle.where)
         for name in actor.routines.running():
             found.append(f"the main routine of {actor.roles.instance(name)}")
@@ -57,15 +58,12 @@ def pause_ready_roles(host: Host) -> Roles:
     """Pause ready roles; a role that is at work again is left out."""
     found: Roles = {}
     for actor in list(host.actors.values()):
-        ready = [
-            name for name in actor.roles if name != NATIVE and actor.roles.lifecycle(name).ready
-        ]
-        for name in ready:
-            try:
-                actor.roles.lifecycle(name).pause(0.0)
-            except StatusError:
-                continue
-            found.setdefault(actor.name, []).append(name)
+        for name in actor.roles.names():
+            lifecycle = actor.roles.find_lifecycle(name)
+            if lifecycle is not None and lifecycle.ready:
+                with suppress(StatusError):
+                    lifecycle.pause(0.0)
+                    found.setdefault(actor.name, []).append(name)
     return found
 
 

@@ -2,6 +2,7 @@
 everybody.
 """
 
+import os
 import pickle
 import re
 
@@ -213,13 +214,13 @@ def test_a_move_changes_no_relationship_that_is_none_of_its_business(node, relat
 
 
 class Trap:
-    """Leaves a file where it is unpickled."""
+    """Makes a folder where it is unpickled."""
 
     def __init__(self, path):
         self.path = path
 
     def __reduce__(self):
-        return open, (self.path, "w")
+        return os.mkdir, (self.path,)
 
 
 class Meddler(Role):
@@ -341,6 +342,19 @@ def test_an_answer_of_a_host_that_was_not_asked_is_dropped(bed):
     assert not asked.done()
     messages.receive("engine1", "answer", lambda: pickle.loads(answer))
     assert asked.result(0) == "yes" and 10**9 not in messages._asked
+
+
+@pytest.mark.parametrize("name", ["stop", "order", "nonsense", "\udcff"])
+def test_what_comes_on_a_control_channel_is_checked_before_it_is_read(bed, name, tmp_path):
+    trap, home = tmp_path / "read", bed.fleet.home
+    before, generation = len(refused(bed, name, "notebook")), home.router.run_generation
+    packed = name.encode(errors="surrogateescape") + b" " + pickle.dumps(Trap(str(trap)))
+    home.router.host_messages.receive_packed("engine0", packed)
+    assert not trap.exists() and home.router.run_generation == generation
+    if name in HOST_MESSAGES:
+        assert len(refused(bed, name, "notebook")) == before + 1
+    home.router.host_messages.receive_packed("engine0", b"pulse " + packed.partition(b" ")[2])
+    assert trap.exists()
 
 
 @pytest.mark.parametrize("bed", [2], indirect=True, ids=["engines"])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from roleml_nb.host.engine import give_up
 from roleml_nb.host.process import Process
 from roleml_nb.messaging.host_messages import pack
 from roleml_nb.role import LinkFailed
@@ -99,12 +100,17 @@ class FailureDetector:
         fleet.home.host_lost(
             host_id, f"neither a direct link nor ipyparallel has reached it for {UNREACHED_S:.0f} s"
         )
-        owned = fleet.engines is not None and fleet.engines.owned
+        assert fleet.engines is not None
         try:
-            if owned or not known and fleet.process(host_id).machine == Process.here().machine:
+            if (
+                fleet.engines.owned
+                or not known
+                and fleet.process(host_id).machine == Process.here().machine
+            ):
                 fleet.signal(host_id, "SIGKILL")
             elif known:
-                fleet.order_end(host_id)
+                # of somebody else's cluster: it ends its host when it comes to it, and stays
+                fleet.engines.send_to_host(fleet.numbers[host_id], give_up, False)
         # ipyparallel and each system say differently that nobody is there; it is told when it sends
         except Exception as error:
             fleet.home.logger.info("%s was not ended: %s", host_id, error)

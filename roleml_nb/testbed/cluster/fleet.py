@@ -360,13 +360,6 @@ class Fleet:
         """Return the process of an engine."""
         return self._processes[host_id]
 
-    def order_end(self, host_id: str) -> None:
-        """Have an engine of somebody else's cluster end its host, when it comes to it; it stays
-        there for others.
-        """
-        assert self.engines is not None
-        self.engines.send_to_host(self.numbers[host_id], remote.give_up, False)
-
     def kill(self, host_id: str) -> None:
         """End an engine that does not answer."""
         self.home.logger.warning("%s does not answer and is killed", host_id)
