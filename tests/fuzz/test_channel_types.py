@@ -155,7 +155,7 @@ def judge(error: RoleMLError, cls: str, channel: str, name: str) -> None:
     if isinstance(error, HandlerError):
         assert said.startswith(f"{cls}/it.{channel} failed on "), said
         kinds = re.findall(
-            r"(?:^|: )(\w+(?:Error|Timeout|Lost|Diverged|EntriesDiffer))(?=: )", said
+            r"(?:^|: )(\w*(?:Error|Timeout|Lost|Diverged|EntriesDiffer))(?=: )", said
         )
         assert kinds and all(
             hasattr(roleml_nb.role, kind) or kind in ("Diverged", "EntriesDiffer")
