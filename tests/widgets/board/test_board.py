@@ -217,6 +217,7 @@ def test_what_cannot_be_done_changes_nothing_and_is_not_in_the_history(board) ->
             "cannot be the name of a relationship",
         ),
         ("spawn", {"nodes": "client1"}, "client1 is there already"),
+        ("spawn", {"nodes": "n", "instances": None}, "Spawn takes no 'instances'"),
         ("fly", {}, "no gesture 'fly'"),
         ("terminate", {"nodes": "", "name": "x"}, "say which nodes"),
     ):

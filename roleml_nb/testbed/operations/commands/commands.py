@@ -36,15 +36,16 @@ def parse_command(kind: str, given: Mapping[str, Any], bed: Testbed) -> Command:
     if kind not in COMMANDS:
         raise TestbedError(f"no gesture {kind!r}; {did_you_mean(kind, COMMANDS)}")
     request = dict(given)
-    for key in ("nodes", "instances"):
-        if kind != "spawn" and key in request and not _are_patterns(request[key]):
-            raise TestbedError(
-                f"{kind}: {key} must be names or patterns, not {ascii(request[key])[:60]}"
-            )
-    if kind != "spawn" and "nodes" in request:
-        request["nodes"] = tuple(bed.select(_patterns(request["nodes"])))
-    if "instances" in request:
-        request["instances"] = tuple(map(_address, _patterns(request["instances"])))
+    if kind != "spawn":  # whose nodes are not there yet
+        for key in {"nodes", "instances"} & request.keys():
+            if not _are_patterns(request[key]):
+                raise TestbedError(
+                    f"{kind}: {key} must be names or patterns, not {ascii(request[key])[:60]}"
+                )
+        if "nodes" in request:
+            request["nodes"] = tuple(bed.select(_patterns(request["nodes"])))
+        if "instances" in request:
+            request["instances"] = tuple(map(_address, _patterns(request["instances"])))
     return COMMANDS[kind](**check_arguments(COMMANDS[kind], request))
 
 
