@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from threading import Condition
 from typing import TYPE_CHECKING, Any, ParamSpec
 
@@ -52,13 +53,24 @@ STEP_TIMEOUT_S = 60.0
 """Seconds that other nodes get for each step."""
 
 
+@dataclass
+class _Arrival:
+    """A role that comes from another node."""
+
+    old: RoleInstanceID
+    activity: Activity
+    announced: bool = False
+    """True when nodes have been told of its new address."""
+    at_work: bool = False
+
+
 class Migration:
     """One actor's part in migrations, of roles that leave, arrive, or pass between others."""
 
     def __init__(self, actor: Actor):
         self._actor = actor
-        self._arrivals: dict[str, tuple[RoleInstanceID, Activity]] = {}
-        """Former addresses of roles that have arrived, by their name here, and their activity."""
+        self._arrivals: dict[str, _Arrival] = {}
+        """Roles that have arrived, by their name here."""
         self._leaving: set[str] = set()
         self._settled = Condition()
         self.listeners: list[Callable[[RoleInstanceID, RoleInstanceID, Names, Names], None]] = []
@@ -205,7 +217,8 @@ class Migration:
             )
         new = self._new_relationships(snapshot)
         restore(actor, name, snapshot)
-        self._arrivals[name] = snapshot.old, snapshot.activity
+        self._arrivals[name] = _Arrival(snapshot.old, snapshot.activity)
+        self.host_lost()  # the one that it comes from may be, by now
         return new
 
     def _new_relationships(self, snapshot: RoleSnapshot) -> list[str]:
@@ -240,18 +253,19 @@ class Migration:
         emissions: Emitted,
     ) -> None:
         """Resume the role: every node knows its new address."""
-        expected, activity = self._arrivals.get(name, (None, Activity()))
-        if expected != old:
+        arrival = self._arrivals.get(name)
+        if arrival is None or arrival.old != old:
             raise StatusError(f"node '{self._actor.name}' does not expect {old}")
         restore_events(self._actor, name, events)
         self._actor.emissions.adopt(name, emissions)
-        self._actor.resume_role(name, activity)
+        self._resume(name, arrival)
 
     @node_request("abandon", Sender.NODE, about=("old",))
     def abandon(self, *, name: str, old: RoleInstanceID) -> list:
         """Discard the role, which goes on where it was; return the events that came here for it."""
         new = self._actor.roles.instance(name)
-        if self._arrivals.pop(name, (None,))[0] != old:
+        arrival = self._arrivals.pop(name, None)
+        if arrival is None or arrival.old != old:
             return []
         try:
             for _, emitter, event in self._actor.subscriptions.of_role(name):
@@ -261,6 +275,27 @@ class Migration:
         finally:
             discard(self._actor, name)
 
+    def _resume(self, name: str, arrival: _Arrival) -> None:
+        arrival.at_work = True
+        self._actor.resume_role(name, arrival.activity)
+
+    def host_lost(self) -> None:
+        """Settle arrivals from a host that was lost in the middle of them.
+
+        A role goes on here when others know it here; else it is given up.
+        """
+        lost = self._actor.host.router.lost
+        hosts = {item.name: item.address for item in self._actor.ctx.contacts.all_actors()}
+        for name, arrival in list(self._arrivals.items()):
+            place = hosts.get(arrival.old.actor_name)
+            if arrival.at_work or place is not None and place not in lost:
+                continue
+            if arrival.announced:
+                self._resume(name, arrival)
+            else:
+                del self._arrivals[name]
+                discard(self._actor, name)
+
     # for everybody
 
     @node_request("repoint", Sender.NODE, about=("old", "new"))
@@ -269,6 +304,9 @@ class Migration:
     ) -> None:
         """Replace the address of a role by its new one."""
         check_relationships((old.actor_name, new.actor_name), added, removed)
+        arrival = self._arrivals.get(new.instance_name)
+        if arrival is not None and (arrival.old, self._actor.name) == (old, new.actor_name):
+            arrival.announced = True
         self._repoint(old, new, added, removed)
 
     def _repoint(

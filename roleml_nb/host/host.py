@@ -303,6 +303,8 @@ class Host:
         """Fail all calls that wait for a host that is gone."""
         if host_id not in self.router.lost:
             self.router.host_lost(host_id, reason)
+            for actor in list(self.actors.values()):
+                actor.migration.host_lost()
             self.on_host_lost(host_id, reason)
 
     # records for the notebook

@@ -20,6 +20,8 @@ from roleml_nb import (
     Task,
     impl,
 )
+from roleml_nb.actor.migration import Migration
+from roleml_nb.actor.snapshot import capture
 from roleml_nb.library import (
     EpochTrainer,
     FedAvgAggregator,
@@ -322,6 +324,62 @@ def test_a_target_that_dies_leaves_the_role_where_it_was(own_bed):
     ):
         own_bed.migrate("a/counter", to="b")
     assert own_bed.call("a/counter", "add") == 2
+
+
+def test_a_role_that_was_arriving_is_given_up_when_its_node_dies(own_bed):
+    import os
+
+    class Deadly(Counter):
+        def __getstate__(self):
+            return {**super().__getstate__(), "pid": os.getpid()}
+
+        def __setstate__(self, state):
+            import os
+            import signal
+
+            self.__dict__.update(state)
+            os.kill(self.pid, signal.SIGKILL)
+
+    own_bed.spawn("a", on=0)
+    own_bed.spawn("b", on=1)
+    own_bed.assign("a", "counter", Deadly)
+    with pytest.raises(RoleMLError, match="engine0 is lost"):
+        own_bed.migrate("a/counter", to="b")
+    until(lambda: own_bed.lost, "it is lost")
+    until(lambda: own_bed.call("b/actor", "get-roles") == {}, "it is given up")
+    assert own_bed.respawn() == ["a"]
+    assert own_bed.call("a/counter", "add") == 1
+    own_bed.assign("b", "counter", Counter)
+    assert own_bed.call("b/counter", "add") == 1
+
+
+@pytest.mark.parametrize("announced", [False, True])
+def test_a_role_whose_node_dies_goes_on_where_others_know_it(own_bed, announced):
+    """The steps of a migration, as far as its node has come with them."""
+    own_bed.spawn("a", on="notebook")
+    own_bed.spawn("b", on=1)
+    own_bed.assign("a", "counter", Counter)
+    own_bed.call("a/counter", "add")
+    home = own_bed.fleet.home.actors["a"]
+    activity = home.halt_role("counter", 10)
+    snapshot = capture(home, "counter", "move", "keep", activity)
+    old, new = RoleInstanceID("a", "counter"), RoleInstanceID("b", "counter")
+    home.ask_node(Migration.adopt, "b", name="counter", snapshot=snapshot).result(10)
+    if announced:
+        told = home.ask_node(Migration.repoint, "b", old=old, new=new, added={}, removed={})
+        told.result(10)
+    own_bed.fleet.on_hosts(lose_the_notebook, "b")
+    roles = own_bed.call("b/actor", "get-roles")
+    assert {name: str(status) for name, (_, status) in roles.items()} == (
+        {"counter": "ready"} if announced else {}
+    )
+
+
+def lose_the_notebook(host, node):
+    if node in host.actors:
+        host.router.lost["notebook"] = "a test has said so"
+        host.actors[node].migration.host_lost()
+        del host.router.lost["notebook"]
 
 
 def test_the_native_role_moves_roles_for_managers_only(bed):
