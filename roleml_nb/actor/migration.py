@@ -258,7 +258,7 @@ class Migration:
             raise StatusError(f"node '{self._actor.name}' does not expect {old}")
         restore_events(self._actor, name, events)
         self._actor.emissions.adopt(name, emissions)
-        self._resume(name, arrival)
+        self._set_to_work(name, arrival)
 
     @node_request("abandon", Sender.NODE, about=("old",))
     def abandon(self, *, name: str, old: RoleInstanceID) -> list:
@@ -275,7 +275,7 @@ class Migration:
         finally:
             discard(self._actor, name)
 
-    def _resume(self, name: str, arrival: _Arrival) -> None:
+    def _set_to_work(self, name: str, arrival: _Arrival) -> None:
         arrival.at_work = True
         self._actor.resume_role(name, arrival.activity)
 
@@ -291,7 +291,7 @@ class Migration:
             if arrival.at_work or place is not None and place not in lost:
                 continue
             if arrival.announced:
-                self._resume(name, arrival)
+                self._set_to_work(name, arrival)
             else:
                 del self._arrivals[name]
                 discard(self._actor, name)
