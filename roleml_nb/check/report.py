@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
 
+from roleml_nb.role.checks.names import shorten
+
 __all__ = ["Cell", "Finding", "Kind", "Notebook", "Report"]
 
+MAX_FINDING_LENGTH = 200
 MIN_FENCE = 3
 """Backticks around a text in Markdown."""
 UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
@@ -85,7 +88,7 @@ class Notebook:
         verdict = f"{len(self.findings)} found" if self.findings else "ok"
         lines = [f"{verdict:>8}  {self.path}  {len(self.cells)} cells, {self.seconds:.1f} s"]
         for finding in self.findings:
-            lines.append(f"          {_shorten(str(finding))}")
+            lines.append(f"          {shorten(str(finding), MAX_FINDING_LENGTH)}")
         return "\n".join(lines)
 
 
@@ -184,7 +187,3 @@ def _fence(text: str) -> str:
 def _first(pattern: str, text: str) -> str:
     found = re.search(pattern, text, re.MULTILINE)
     return found[1] if found else ""
-
-
-def _shorten(text: str, limit: int = 200) -> str:
-    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -9,6 +9,7 @@ from io import BytesIO, StringIO
 from threading import RLock
 from typing import Any, Generic, TypeVar
 
+from roleml_nb.role.checks.annotations import may_be
 from roleml_nb.role.randomness.torch_generator import own_torch_generator
 
 from .elements import ConstructStrategy, Element, ElementImplementation, InitializeStrategy, label
@@ -300,10 +301,7 @@ def _is_protocol(cls: Any) -> bool:
 def _fits(made: Any, cls: Any) -> bool:
     if _is_protocol(cls):
         return not _missing_names(made, cls)
-    try:
-        return isinstance(made, cls)
-    except TypeError:  # a typing construct that cannot be checked
-        return True
+    return may_be(made, cls)
 
 
 def _is_subclass(narrow: Any, wanted: Any) -> bool:

@@ -103,9 +103,7 @@ class Entry:
         """Return a list of entries; nothing at all is an empty list."""
         if self.value is None:
             return []
-        if not isinstance(self.value, list):
-            raise self.fail(f"must be a list, not {_kind(self.value)}")
-        return self.value
+        return self._checked(list, "a list")
 
     def texts(self) -> list[Entry]:
         """Return one text or a list of texts."""
@@ -115,18 +113,18 @@ class Entry:
         return items
 
     def text(self) -> str:
-        if not isinstance(self.value, str):
-            raise self.fail(f"must be text, not {_kind(self.value)}")
-        return self.value
+        return self._checked(str, "text")
 
     def integer(self) -> int:
-        if not isinstance(self.value, int) or isinstance(self.value, bool):
-            raise self.fail(f"must be a whole number, not {_kind(self.value)}")
-        return self.value
+        return self._checked(int, "a whole number")
 
     def flag(self) -> bool:
-        if not isinstance(self.value, bool):
-            raise self.fail(f"must be true or false, not {_kind(self.value)}")
+        return self._checked(bool, "true or false")
+
+    def _checked(self, kind: type, wanted: str) -> Any:
+        is_flag = isinstance(self.value, bool)
+        if not isinstance(self.value, kind) or (is_flag and kind is not bool):
+            raise self.fail(f"must be {wanted}, not {_kind(self.value)}")
         return self.value
 
     def choice(self, known: Iterable[str]) -> str:

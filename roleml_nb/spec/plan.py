@@ -58,6 +58,12 @@ class NodePlan:
     complete: bool = True
     """True when all its roles are here; otherwise relationships may name others."""
 
+    def add_links(self, links: Mapping[str, Entry]) -> None:
+        """Add links of names to relationships."""
+        for alias, target in links.items():
+            target.text()
+            self.links[alias] = target
+
 
 @dataclass
 class Plan:
@@ -132,7 +138,7 @@ class Plan:
                         name = getattr(given, key, None)
                         if name is not None:
                             workdir = node.context.get("workdir", os.getcwd())
-                            scope.check_file(role.entry, os.path.join(workdir, name))
+                            scope.check_place(role.entry, os.path.join(workdir, name), "open")
 
     def check(self, existing: Mapping[str, Iterable[str]]) -> None:
         """Check members and links; `existing` holds the roles of nodes that are there already."""

@@ -77,15 +77,10 @@ class Scope:
         """Return plain data by key, as `plain` does."""
         return {key: self.plain(item) for key, item in entries.items()}
 
-    def check_file(self, entry: Entry, path: str) -> None:
-        """Check a file that a node would read or write; ConfigError for one that lies elsewhere."""
+    def check_place(self, entry: Entry, path: str, action: str) -> None:
+        """Check a file or folder that the action is about; ConfigError where it lies elsewhere."""
         if not self.trust and not is_below(path, folders()):
-            raise entry.fail(f"would open {path}, {PLACE_HINT}")
-
-    def check_folder(self, entry: Entry, path: str) -> None:
-        """Check a folder of modules; ConfigError for one that lies elsewhere."""
-        if not self.trust and not is_below(path, folders()):
-            raise entry.fail(f"would import from {path}, {PLACE_HINT}")
+            raise entry.fail(f"would {action} {path}, {PLACE_HINT}")
 
     def _foreign_text(self, text: str) -> str | None:
         if text not in self._texts:

@@ -179,9 +179,7 @@ def plan_spec(entry: Entry, scope: Scope) -> Plan:
                 node.context[key] = keys[key].integer() if key == "seed" else keys[key].text()
         for role, asked in mapping_at(keys, "roles").items():
             node.roles[role] = _role(role, asked, scope)
-        for alias, target in mapping_at(keys, "links").items():
-            target.text()
-            node.links[alias] = target
+        node.add_links(mapping_at(keys, "links"))
     for name, item in given["nodes"].mapping().items():
         _relationships(plan, plan.nodes[name], item)
     return plan

@@ -33,6 +33,7 @@ __all__ = [
     "definition",
     "encode",
     "function",
+    "make_implementation",
     "opaque",
     "read_strategy",
 ]
@@ -249,10 +250,15 @@ def _element(item: Entry, _: Any, scope: Scope) -> ElementImplementation:
         fits = FIELD_CHECKS.get(key)
         if fits is not None and not fits(given[key]):
             raise value.fail(f"{_type_name(given[key])} will not do for {key} of an element")
+    return make_implementation(given, item)
+
+
+def make_implementation(given: Mapping[str, Any], entry: Entry) -> ElementImplementation:
+    """Return an element's implementation of these fields; errors point at the entry."""
     try:
         return ElementImplementation(**given)
     except ElementError as error:  # a short name that is not registered
-        raise item.fail(error) from None
+        raise entry.fail(error) from None
 
 
 _READERS: dict[str, Any] = {

@@ -6,6 +6,7 @@ import linecache
 import os
 import sys
 
+from roleml_nb.role.checks.names import shorten
 from roleml_nb.role.errors import cell_name
 
 __all__ = ["Lines"]
@@ -38,8 +39,6 @@ def _describe(origin: str) -> str:
     ):
         return f"a cell of another kernel, line {line}"
     file = getattr(sys.modules.get(where), "__file__", None) or where
-    text = linecache.getline(file, int(line)).strip()
-    if len(text) > MAX_CODE_LENGTH:
-        text = f"{text[: MAX_CODE_LENGTH - 1]}…"
+    text = shorten(linecache.getline(file, int(line)).strip(), MAX_CODE_LENGTH)
     place = f"{cell}, line {line}" if cell else origin
     return f"{place}: {text}" if text else place

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from roleml_nb.pictures.palette import PALETTE, translucent
 from roleml_nb.role import ArgumentError, did_you_mean, natural_key
 from roleml_nb.role.checks.arguments import checked
 
-from .tables import COLOURS, Table, object_columns, translucent
+from .tables import Table, object_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -307,7 +308,7 @@ class Metrics(Numbers):
 
 def _draw(figure: go.Figure, frame: pd.DataFrame, group: str, index: int) -> None:
     lines = list(frame.groupby(frame["node"] + "/" + frame["role"]))
-    colour = COLOURS[index % len(COLOURS)]
+    colour = PALETTE[index % len(PALETTE)]
     if len(lines) <= MAX_LINES:
         lines.sort(key=lambda line: natural_key(str(line[0])))
         for offset, (node, part) in enumerate(lines):
@@ -316,7 +317,7 @@ def _draw(figure: go.Figure, frame: pd.DataFrame, group: str, index: int) -> Non
                 y=part["value"],
                 name=group or str(node),
                 mode="lines+markers",
-                line={"color": COLOURS[(index + offset) % len(COLOURS)]},
+                line={"color": PALETTE[(index + offset) % len(PALETTE)]},
             )
         return
     with np.errstate(all="ignore"):  # of infinite and of huge values

@@ -12,16 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["COLOURS", "Table", "object_columns", "translucent"]
-
-COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999"]
-"""Okabe and Ito's palette, which survives colour blindness."""
-
-
-def translucent(colour: str) -> str:
-    """Return the colour of a band behind a line of a colour such as "#0072B2"."""
-    red, green, blue = bytes.fromhex(colour.removeprefix("#"))
-    return f"rgba({red},{green},{blue},0.18)"
+__all__ = ["Table", "object_columns"]
 
 
 def object_columns(keys: Sequence[tuple], width: int) -> list[np.ndarray]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from roleml_nb.pictures.palette import PALETTE
 from roleml_nb.role import ArgumentError
 
 if TYPE_CHECKING:
@@ -14,19 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_partition"]
 
-COLOURS = [
-    "#0072B2",
-    "#D55E00",
-    "#009E73",
-    "#CC79A7",
-    "#E69F00",
-    "#56B4E9",
-    "#F0E442",
-    "#999999",
-    "#44AA99",
-    "#882255",
-]
-"""Okabe and Ito's palette and two of Tol's, which survive colour blindness."""
+COLOURS = (*PALETTE[:6], "#F0E442", PALETTE[7], "#44AA99", "#882255")
+"""The palette with yellow in place of black, and two colours of Tol's."""
 
 
 def draw_partition(

@@ -78,7 +78,7 @@ class ActorReader(Reader):
             raise (named or entry).fail(f"there is no folder {source}")
         if named is None or source in sys.path:
             return []
-        scope.check_folder(named, source)
+        scope.check_place(named, source, "import from")
         return [source]
 
 
@@ -104,9 +104,7 @@ def _plan_actor(plan: Plan, given: dict[str, Entry], actors: list[str], scope: S
                     f"no actor {member.actor_name!r};"
                     f" {did_you_mean(member.actor_name, [*actors, *contacts])}"
                 )
-    for alias, target in mapping_at(given, "relationship_links").items():
-        target.text()
-        node.links[alias] = target
+    node.add_links(mapping_at(given, "relationship_links"))
     if "workdir" in given:
         node.context["workdir"] = os.path.abspath(given["workdir"].text())
     if "src" in given:

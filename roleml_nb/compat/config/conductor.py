@@ -297,9 +297,7 @@ def plan_run(entry: Entry, scope: Scope, seed: int | None = None, usual_seed: in
                 _members(members, name, actors, plan)
             )
     for node, item in per_actor("relationship_links"):
-        for alias, target in item.mapping().items():
-            target.text()
-            plan.node(node, item).links[alias] = target
+        plan.node(node, item).add_links(item.mapping())
     if NOTEBOOK in plan.nodes:
         plan.first.append(NOTEBOOK)
     for item in texts_at(given, "deployment_order"):

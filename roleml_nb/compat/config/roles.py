@@ -5,13 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from roleml_nb.compat.importing import is_spec
-from roleml_nb.role import ElementError, ElementImplementation, Role, standard_name
+from roleml_nb.role import ElementImplementation, Role, standard_name
 from roleml_nb.spec.definitions import Deferred, dotted_name, find
 from roleml_nb.spec.entry import Entry, mapping_at
 from roleml_nb.spec.plan import RolePlan
 from roleml_nb.spec.role_checks import check_role, role_class
 from roleml_nb.spec.scope import Scope
-from roleml_nb.spec.values import STRATEGIES, definition, function, read_strategy
+from roleml_nb.spec.values import (
+    STRATEGIES,
+    definition,
+    function,
+    make_implementation,
+    read_strategy,
+)
 
 __all__ = ["Presets", "read_role"]
 
@@ -63,10 +69,7 @@ def read_element(entry: Entry, scope: Scope) -> ElementImplementation:
             given[key] = read_strategy(key, item)
         else:
             given[key] = item.choice(("binary", "text")) if key in MODES else item.text()
-    try:
-        return ElementImplementation(**given)
-    except ElementError as error:  # a short name that is not registered
-        raise entry.fail(error) from None
+    return make_implementation(given, entry)
 
 
 def _implementation(entry: Entry, scope: Scope) -> dict[str, Any]:

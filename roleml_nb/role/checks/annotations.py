@@ -22,7 +22,7 @@ from functools import cache
 from itertools import islice
 from typing import Any, Literal, TypeVar
 
-__all__ = ["Constraint", "allows", "description_of", "is_number", "rules_of"]
+__all__ = ["Constraint", "allows", "description_of", "is_number", "may_be", "rules_of"]
 
 MAX_CHECKED_ITEMS = 1000
 """Entries of a container that are checked."""
@@ -125,9 +125,14 @@ def _is_instance(kind: Any, value: Any) -> bool:
     # a RoleInstanceID, as it may be written
     if issubclass(kind, tuple) and isinstance(value, tuple | str):
         return True
+    return may_be(value, kind)
+
+
+def may_be(value: Any, kind: Any) -> bool:
+    """Return False if a value is certainly no instance of a class or a typing construct."""
     try:
         return isinstance(value, kind)
-    except TypeError:  # a protocol that cannot be checked at run time
+    except TypeError:  # one that cannot be checked at run time
         return True
 
 

@@ -18,6 +18,7 @@ __all__ = [
     "did_you_mean",
     "natural_key",
     "pluralize",
+    "shorten",
     "standard_name",
     "valid_text",
 ]
@@ -81,6 +82,11 @@ def check_choice(name: str, value: str, allowed: Sequence[str]) -> str:
         *others, last = map(repr, allowed)
         raise ArgumentError(f"{name} must be {', '.join(others)} or {last}, got {short(value)}")
     return value
+
+
+def shorten(text: str, length: int) -> str:
+    """Return a text of at most `length` letters, with an ellipsis where it goes on."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 def pluralize(number: int, noun: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from roleml_nb.trace.tables import COLOURS, translucent
+from roleml_nb.pictures.palette import PALETTE, translucent
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -72,7 +72,7 @@ def _panels(comparison: Comparison, target: float | None) -> list[tuple[str, Cal
 
 
 def _colour(place: int) -> str:
-    return COLOURS[place % len(COLOURS)]
+    return PALETTE[place % len(PALETTE)]
 
 
 def _curves(

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from traitlets import Dict, List
 
 from roleml_nb.role import TestbedError, did_you_mean
-from roleml_nb.role.checks.names import pluralize
+from roleml_nb.role.checks.names import pluralize, shorten
 from roleml_nb.testbed import Testbed
 from roleml_nb.testbed.calls.runs import LiveRun
 from roleml_nb.testbed.expressions import BadLine, evaluate, parse, ready_names
@@ -222,7 +222,7 @@ class Board(View):
         run.reported = self.visible
         (line,) = call.to_magic()
         if run.error is None:
-            outcome, text = "result", _shortened(repr(run.value))
+            outcome, text = "result", shorten(repr(run.value), MAX_RESULT_LENGTH)
         else:
             outcome, text = "error", str(run.error)
         self.send_message(
@@ -284,10 +284,6 @@ def _last_grouping(bed: Testbed) -> str:
 
 def _code(command: Command) -> dict[str, Any]:
     return {"lines": command.to_magic(), "python": command.to_python()}
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= MAX_RESULT_LENGTH else f"{text[:MAX_RESULT_LENGTH]}…"
 
 
 def _call(address: str, channel: str, arguments: str) -> Call:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from roleml_nb.role import Role
+from roleml_nb.role.checks.names import shorten
 from roleml_nb.testbed import Testbed
 from roleml_nb.testbed.expressions import role_classes
 
@@ -70,7 +71,7 @@ def _options(cls: type[Role]) -> list[dict[str, Any]]:
                 {
                     "name": name,
                     "type": "" if one.annotation is one.empty else _type(one.annotation),
-                    "default": None if one.default is one.empty else _shortened(repr(one.default)),
+                    "default": None if one.default is one.empty else _code(one.default),
                 }
             )
     return found
@@ -82,7 +83,7 @@ def _elements(cls: type[Role]) -> list[dict[str, Any]]:
         declared = getattr(cls, attribute)
         default = None
         if declared.default_impl is not None:
-            default = _shortened(repr(declared.default_impl))
+            default = _code(declared.default_impl)
         elif declared.default_constructor is not None:
             constructor = declared.default_constructor
             default = f"{getattr(constructor, '__name__', constructor)}()"
@@ -98,11 +99,11 @@ def _elements(cls: type[Role]) -> list[dict[str, Any]]:
 
 def _type(annotation: Any) -> str:
     if isinstance(annotation, str):
-        return _shortened(annotation)
+        return shorten(annotation, MAX_LENGTH)
     if isinstance(annotation, type):
-        return _shortened(annotation.__name__)
-    return _shortened(str(annotation).replace("typing.", ""))
+        return shorten(annotation.__name__, MAX_LENGTH)
+    return shorten(str(annotation).replace("typing.", ""), MAX_LENGTH)
 
 
-def _shortened(text: str) -> str:
-    return text if len(text) <= MAX_LENGTH else f"{text[: MAX_LENGTH - 1]}…"
+def _code(value: Any) -> str:
+    return shorten(repr(value), MAX_LENGTH)

@@ -7,10 +7,13 @@ from operator import itemgetter
 from typing import Any
 from xml.sax.saxutils import escape
 
+from roleml_nb.pictures.palette import PALETTE
+from roleml_nb.role.checks.names import shorten
+
 __all__ = ["HUES", "draw"]
 
-HUES = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B58900", "#56B4E9"]
-"""A colour per role name: Okabe and Ito's, which survive colour blindness, with a darker yellow."""
+HUES = (*PALETTE[:4], "#B58900", PALETTE[5])
+"""A colour per role name; of the palette, with a darker yellow."""
 INK, FAINT, LINE = "#1c2630", "#5c6a77", "#9aa7b4"
 CARD, FRAME, LOST = "#ffffff", "#f4f6f8", "#b3261e"
 MARGIN, HEADER_HEIGHT, CHIP_HEIGHT = 20, 30, 24
@@ -78,7 +81,7 @@ def _frame(group: dict[str, Any], host: dict[str, Any]) -> str:
 def _card(node: dict[str, Any], state: dict[str, Any]) -> list[str]:
     x, y, wide, tall = node["x"], node["y"], node["w"], node["h"]
     edge = LOST if node["lost"] else "#9aa7b4"
-    name = _cut(node["name"], 10 if state["many"] else 20)
+    name = shorten(node["name"], 10 if state["many"] else 20)
     parts = [
         (
             f'<rect x="{_n(x)}" y="{_n(y)}" width="{_n(wide)}" height="{_n(tall)}" rx="7"'
@@ -116,7 +119,7 @@ def _chip(role: dict[str, Any], x: float, top: float, wide: float, hue: str) -> 
         f' fill="{hue}" fill-opacity="0.14" stroke="{hue}"/>'
         f'<rect x="{_n(x + 8)}" y="{_n(top)}" width="5" height="{high}" rx="2" fill="{hue}"/>'
         f'<text x="{_n(x + 19)}" y="{_n(top + 14)}" font-size="11" fill="{INK}">'
-        f"{escape(_cut(role['name'] + version, 22))}</text>"
+        f"{escape(shorten(role['name'] + version, 22))}</text>"
     )
 
 
@@ -145,10 +148,6 @@ def _border(box: dict[str, Any], other: dict[str, Any]) -> tuple[float, float]:
         box["h"] / 2 / abs(down) if down else math.inf,
     )
     return x + across * share, y + down * share
-
-
-def _cut(text: str, length: int) -> str:
-    return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 def _n(number: float) -> str:

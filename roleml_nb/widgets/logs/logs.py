@@ -12,6 +12,7 @@ from traitlets import List, Unicode
 from roleml_nb.pictures import Picture
 from roleml_nb.pictures.svg import COLOURS, FAINT, INK, document, text
 from roleml_nb.role import RoleMLError
+from roleml_nb.role.checks.names import shorten
 from roleml_nb.trace import LogView
 from roleml_nb.widgets.base.view import View
 
@@ -100,7 +101,7 @@ class LogPane(View):
         for place, (level, row) in enumerate(shown or [("faint", NOTHING)]):
             y = 21 + LINE_HEIGHT * place
             fill = FILLS.get(level, INK)
-            parts.append(text(10, y, _shortened(row), fill=fill, **PRESERVE_SPACES))
+            parts.append(text(10, y, shorten(row, MAX_LINE_LENGTH), fill=fill, **PRESERVE_SPACES))
         return document(760, 17 + LINE_HEIGHT * len(parts), parts, self.describe())
 
     def describe(self) -> str:
@@ -119,7 +120,3 @@ class LogPane(View):
         with suppress(RoleMLError):  # an engine that does not answer: its earlier lines are here
             self._bed.fleet.flush_hosts()
         self.on_tick()
-
-
-def _shortened(row: str) -> str:
-    return row if len(row) <= MAX_LINE_LENGTH else f"{row[: MAX_LINE_LENGTH - 1]}…"

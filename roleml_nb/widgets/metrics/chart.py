@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 
 from roleml_nb.pictures.axes import Axis, segments
+from roleml_nb.pictures.palette import PALETTE
 from roleml_nb.pictures.shapes import area, line, path
 from roleml_nb.pictures.svg import FAINT, LINE, document, element, text
 
 from .curve import Curve
 
-__all__ = ["PALETTE", "chart"]
+__all__ = ["LINE_COLOURS", "chart"]
 
-PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+LINE_COLOURS = PALETTE[:6]
 PANEL_WIDTH, PANEL_HEIGHT = 440.0, 230.0
 LEFT, RIGHT, TOP, BOTTOM = 54.0, 12.0, 30.0, 34.0
 """Room around the axes of a panel."""
@@ -52,7 +53,7 @@ def _panel(name: str, axis: str, curves: Sequence[Curve]) -> list[str]:
     y = Axis("linear", [finite], PANEL_HEIGHT - BOTTOM, TOP)
     parts += _axes(x, y)
     for number, curve in enumerate(curves):
-        colour = PALETTE[number % len(PALETTE)]
+        colour = LINE_COLOURS[number % len(LINE_COLOURS)]
         parts += _curve(x, y, curve, colour)
         legend = {"text_anchor": "end", "fill": colour, "font_size": 11}
         parts.append(text(PANEL_WIDTH - RIGHT, 20 + 14 * number, curve.name, **legend))

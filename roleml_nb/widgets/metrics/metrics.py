@@ -19,7 +19,7 @@ from roleml_nb.widgets.base.displayed import MAX_PAGE_BYTES, Displayed, position
 from roleml_nb.widgets.base.held import hold
 from roleml_nb.widgets.notifications.run_bar import RunBar
 
-from .chart import PALETTE, chart
+from .chart import LINE_COLOURS, chart
 from .curve import Curve
 from .curves import BYTES, ROUNDS, Curves
 from .plot import Plot
@@ -148,7 +148,7 @@ class Metrics(Displayed, ipywidgets.VBox):
                 self._draw_each(panel, place)
 
     def _draw(self, panel: str, curve: Curve, number: int, place: int) -> None:
-        colour = PALETTE[(place + number) % len(PALETTE)]
+        colour = LINE_COLOURS[(place + number) % len(LINE_COLOURS)]
         if curve.low is not None and curve.high is not None:
             band = self._trace(
                 panel,
