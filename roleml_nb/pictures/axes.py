@@ -137,7 +137,7 @@ class Axis:
             places = np.arange(0.0, len(self.names), every)
             texts = self.names[::every]
         else:
-            places = np.array(ticks(self.low, self.high))
+            places = np.array(ticks(self.low, self.high), float)
             if self.kind == "log":
                 whole = places[np.abs(places - np.round(places)) < 1e-9]
                 places = whole if len(whole) > 1 else places
