@@ -19,6 +19,7 @@ from roleml_nb import (
     Service,
     Task,
 )
+from roleml_nb.actor import NativeRole
 from roleml_nb.role import (
     ConstructStrategy,
     ElementImplementation,
@@ -345,10 +346,13 @@ def test_nobody_but_a_manager_steers_a_node(bed):
     }
     tasks = {
         "assign-role": {"name": "x", "cls": Plain},
+        "update-roles": {"names": ["plain"], "cls": Plain},
         "terminate-role": {"name": "plain"},
         "change-role-status": {"name": "plain", "status": "paused"},
         "migrate-role": {"name": "plain", "to": "thief"},
     }
+    assert services.keys() | {"greet"} == NativeRole.services.keys()
+    assert tasks.keys() == NativeRole.tasks.keys()
     for how, channels in (("attempt", services), ("attempt-task", tasks)):
         for channel, args in channels.items():
             with pytest.raises(HandlerError, match="thief/thief is not a manager of this node"):
