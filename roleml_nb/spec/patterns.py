@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from fnmatch import fnmatchcase
 
 from roleml_nb.role import TestbedError, did_you_mean, natural_key
@@ -67,20 +67,25 @@ def _items(found: re.Match[str], pattern: str) -> Sequence[int | str]:
     return range(first, last + 1)
 
 
-def match(pattern: str | Iterable[str], known: Iterable[str]) -> list[str]:
+def match(
+    pattern: str | Iterable[str], known: Collection[str], hidden: frozenset[str] = frozenset()
+) -> list[str]:
     """Return the known names that one of the patterns finds; in natural order.
+
+    Names without wildcards are looked up in `known`, in a time that does not grow with it if it is
+    a mapping or a set. Wildcards do not find `hidden` names.
 
     TestbedError for a pattern that finds none.
     """
-    names = sorted(known, key=natural_key)
-    # a plain name, of which there may be many, is found without trying all known ones
-    exact = set(names)
+    names: list[str] | None = None
     chosen: dict[str, None] = {}
     for item in [pattern] if isinstance(pattern, str) else pattern:
         for name in expand(item) if "{" in item else [item]:
-            if name in exact:
+            if name in known:
                 chosen[name] = None
                 continue
+            if names is None:
+                names = sorted(set(known) - hidden, key=natural_key)
             found = [candidate for candidate in names if fnmatchcase(candidate, name)]
             if not found:
                 raise TestbedError(f"no node matches {name!r}; {did_you_mean(name, names)}")

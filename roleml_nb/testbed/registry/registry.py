@@ -48,7 +48,8 @@ class Registry:
         has roles, or by its name.
         """
         patterns = [pattern] if isinstance(pattern, str) else list(pattern)
-        return match(patterns, self.places if NOTEBOOK in " ".join(patterns) else self.nodes())
+        shown = self.roles.get(NOTEBOOK) or NOTEBOOK in " ".join(patterns)
+        return match(patterns, self.places, frozenset() if shown else frozenset([NOTEBOOK]))
 
     def instances(self, patterns: Any, default: str = "") -> list[RoleInstanceID]:
         """Return the role instances of patterns; one without ``/`` means the role `default`.
