@@ -86,13 +86,11 @@ class _Before:
         self.links = _entries(registry.links, gone)
         self.roles = _entries(registry.roles, gone)
         self.relationships = registry.copy_relationships()
-        self._versions: list[tuple[dict[RoleInstanceID, Any], dict[RoleInstanceID, Any]]] = []
-        for table in deployment.versions.tables:
-            entries = {}
-            for instance, value in table.items():
-                if instance.actor_name in gone:
-                    entries[instance] = value
-            self._versions.append((table, entries))
+        self._versions: dict[RoleInstanceID, list[Any]] = {}
+        for node, roles in self.roles.items():
+            for name in roles:
+                instance = RoleInstanceID(node, name)
+                self._versions[instance] = deployment.versions.entries(instance)
 
     def restore(self) -> None:
         """Have the notebook know all this again; others too, as far as they answer."""
@@ -110,8 +108,8 @@ class _Before:
             registry.removed(name)
         for name in ("places", "contexts", "positions", "links", "roles", "relationships"):
             getattr(registry, name).update(getattr(self, name))
-        for table, known in self._versions:
-            table.update(known)
+        for instance, entries in self._versions.items():
+            self._deployment.versions.restore_entries(instance, entries)
         registry.revision += 1
 
 
