@@ -81,6 +81,8 @@ def checked(function: F, exempt: tuple[str, ...] = ()) -> F:
     AttributeError of our own becomes an InternalError, which says where it was raised, when no
     argument can be of a wrong type, since all are texts and numbers that were checked. The function
     itself checks the arguments named in `exempt`, with better texts.
+
+    Our own errors come without our frames, unless code of users stands among them.
     """
 
     @wraps(function)
@@ -88,8 +90,11 @@ def checked(function: F, exempt: tuple[str, ...] = ()) -> F:
         _check(function, args, kwargs, exempt)
         try:
             return function(*args, **kwargs)
-        except RoleMLError:
-            raise
+        except RoleMLError as error:
+            if not _is_of_arguments(error):
+                raise
+            # it says what to do, and a dozen frames of ours would bury it
+            raise error.with_traceback(None) from error.__cause__
         except (TypeError, AttributeError, ValueError, LookupError) as error:
             if not _is_of_arguments(error):
                 raise

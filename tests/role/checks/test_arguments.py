@@ -7,6 +7,7 @@ import inspect
 import pickle
 import sys
 import sysconfig
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -231,3 +232,19 @@ def test_of_a_testbed_that_is_not_made():
         match="^Testbed: got an unexpected keyword argument 'engins'; did you mean 'engines'",
     ):
         Testbed(engins=0)
+
+
+def test_our_own_errors_come_without_our_frames(bed):
+    with pytest.raises(RoleMLError, match="no node matches 'nobody'") as caught:
+        bed.select("nobody")
+    frames = traceback.extract_tb(caught.value.__traceback__)
+    assert [Path(frame.filename).name for frame in frames] == ["test_arguments.py", "arguments.py"]
+
+
+def test_frames_of_users_stay_with_those_around_them():
+    def refuse(number: int) -> None:
+        raise RoleMLError(f"not {number}")
+
+    with pytest.raises(RoleMLError, match="not 1") as caught:
+        checked(lambda function: function(1))(refuse)
+    assert traceback.extract_tb(caught.value.__traceback__)[-1].name == "refuse"
