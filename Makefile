@@ -34,7 +34,7 @@ demo: $(INSTALLED)  ## run the quickstart notebook, print its accuracy, leave bu
 
 # JupyterLab refuses to run as root, which is who one is in most containers, unless told to.
 lab: $(INSTALLED)  ## open the quickstart notebook in JupyterLab
-	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_FLAGS) $(NOTEBOOK)
+	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --ServerApp.root_dir=. $(LAB_FLAGS) $(NOTEBOOK)
 
 course: $(INSTALLED)  ## build the lessons of tutorials/ as a site, which is browsed offline: tutorials/build/site
 	$(BIN)/python -m pip install -q --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt -e '.[course]'

@@ -49,9 +49,9 @@ class Call(Subcommand):
         run.reported = True
         try:
             result = watch(context, run, arguments.timeout)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
             print(bed.stop_run())
-            raise
+            raise interrupt.with_traceback(None) from None  # frames of the wait say nothing
         finally:
             bed.runs.discard(run)
         if not arguments.value_wanted:
@@ -128,9 +128,9 @@ class Wait(Subcommand):
         run.reported = True
         try:
             result = watch(context, run, arguments.timeout)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
             print(f"run {run.number} goes on; end it with %rml stop --run")
-            raise
+            raise interrupt.with_traceback(None) from None  # as above
         if not arguments.value_wanted:
             print_result(result, run.many)
         return result

@@ -261,7 +261,13 @@ export function openView({ model, el }, className) {
     announcer.textContent = text;
   };
 
-  const sendVisible = (seen) => model.send({ kind: "seen", view: pageId, seen });
+  const sendVisible = (seen) => {
+    try {
+      model.send({ kind: "seen", view: pageId, seen });
+    } catch {
+      // the kernel is gone, and nobody draws any more
+    }
+  };
   let intersecting = false;
   const updateVisible = () => sendVisible(intersecting && document.visibilityState === "visible");
   const observer = new IntersectionObserver((entries) => {

@@ -42,7 +42,7 @@ export default () => ({
       if (view.signal.aborted || !Plotly) return;
       view.onTrait("_figure", (figure) => {
         const { data, layout } = JSON.parse(figure);
-        Plotly.react(chart, data, layout, { displaylogo: false });
+        Plotly.react(chart, data, layout, { displayModeBar: false });
       });
       const observer = new ResizeObserver(() => chart.offsetWidth && Plotly.Plots.resize(chart));
       observer.observe(el);
