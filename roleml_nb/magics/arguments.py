@@ -35,6 +35,11 @@ class _Parser(ArgumentParser):
     """A parser that raises instead of ending the process, and takes no abbreviated options."""
 
     def error(self, message: str) -> NoReturn:
+        mistyped = message.removeprefix("unrecognized arguments: ").split()[0]
+        if mistyped.startswith("--"):
+            proposal = did_you_mean(mistyped, self._option_string_actions)
+            if proposal.startswith("did you mean"):
+                raise BadLine(f"{message}; {proposal} See {self.prog} --help")
         raise BadLine(f"{message}; see {self.prog} --help")
 
     def format_usage(self) -> str:

@@ -38,7 +38,7 @@ def test_call_takes_arguments_after_the_timeout():
             "start --engines two",
             "argument --engines: invalid int value: 'two'; see %rml start --help",
         ),
-        ("start --engine 2", "unrecognized arguments: --engine 2; see %rml start --help"),
+        ("start --engine 2", "--engine 2; did you mean '--engines'? See %rml start --help"),
         ("call s/c", "the following arguments are required: channel"),
         ("stauts", "no command 'stauts'; did you mean 'status' or 'start'?"),
     ],

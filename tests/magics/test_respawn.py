@@ -43,5 +43,7 @@ def test_nodes_of_a_killed_engine_are_made_anew(shell, capsys):
     assert {"b", "c", "--on"} <= set(magics.complete(shell, event))
     assert run(shell, capsys, "respawn b") == "1 node made anew: b\n"
     assert run(shell, capsys, "respawn") == "1 node made anew: c\n"
+    # nothing is left to do for it
+    assert "\nlost: engine1 (its process has ended)\n" in run(shell, capsys, "status")
     assert [bed.call(f"{node}/pid", "get") for node in "abc"] == [kept] * 3
     run(shell, capsys, "stop")

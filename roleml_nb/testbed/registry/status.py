@@ -61,7 +61,8 @@ class TestbedStatus:
         seed = f", seed {self.seed}" if self.seed else ""
         lines = [f"testbed: {where}, {len(self.nodes)} nodes{seed}"]
         for engine, reason in sorted(self.lost.items()):
-            lines.append(f"lost: {engine} ({reason}); {RESPAWN}")
+            has_nodes = any(f"engine{node.engine}" == engine for node in self.nodes)
+            lines.append(f"lost: {engine} ({reason}){f'; {RESPAWN}' if has_nodes else ''}")
         rows = [("node", "engine", "roles")]
         for node in self.nodes:
             rows.append((node.name, node.engine, node.describe_roles()))
