@@ -16,6 +16,7 @@ __all__ = [
     "element",
     "evaluate",
     "is_made_there",
+    "library_names",
     "parse",
     "ready_names",
     "role_classes",
@@ -74,13 +75,20 @@ def ready_names(names: Mapping[str, Any]) -> dict[str, Any]:
     """Return the names for expressions: the given ones first, then `Each`, library's and
     workload's.
     """
+    ready: dict[str, Any] = {"Each": Each}
+    for offered in library_names().values():
+        ready |= offered
+    return ready | dict(names)
+
+
+def library_names() -> dict[str, dict[str, Any]]:
+    """Return {module: {name: object}} of the library's and workload's public names."""
     from roleml_nb import library, workload
 
-    ready: dict[str, Any] = {"Each": Each}
+    found = {}
     for room in (workload, library):
-        for key in room.__all__:
-            ready[key] = getattr(room, key)
-    return ready | dict(names)
+        found[room.__name__] = {key: getattr(room, key) for key in room.__all__}
+    return found
 
 
 def role_classes(names: Mapping[str, Any]) -> dict[str, type[Role]]:

@@ -15,6 +15,7 @@ from roleml_nb.role.checks.names import pluralize, shorten
 from roleml_nb.testbed import Testbed
 from roleml_nb.testbed.calls.runs import LiveRun
 from roleml_nb.testbed.expressions import BadLine, evaluate, parse, ready_names
+from roleml_nb.testbed.operations.commands.codegen import imports
 from roleml_nb.testbed.operations.commands.command import Command
 from roleml_nb.testbed.operations.commands.commands import parse_command
 from roleml_nb.testbed.operations.commands.requests import check_arguments
@@ -137,7 +138,7 @@ class Board(View):
         self, kind: str, given: dict[str, Any], values: dict[str, str]
     ) -> dict[str, Any]:
         """Return the code of the command that a filled form stands for."""
-        return _code(self._filled_command(kind, given, values))
+        return self._code(self._filled_command(kind, given, values))
 
     def handle_submit(
         self, kind: str, given: dict[str, Any], values: dict[str, str]
@@ -163,7 +164,7 @@ class Board(View):
     def _do(self, command: Command) -> dict[str, Any]:
         reverse = self._carry_out(command)
         self._append_done(command, reverse)
-        return {**_code(command), "notes": reverse.notes()}
+        return {**self._code(command), "notes": reverse.notes()}
 
     def _carry_out(self, command: Command) -> Command:
         try:
@@ -215,7 +216,7 @@ class Board(View):
         run = self._bed.run(call.address, call.channel, args)
         self._append_done(call, call)
         run.when_ended(lambda: self._show_end(call, run))
-        return {**_code(call), "notes": []}
+        return {**self._code(call), "notes": []}
 
     def _show_end(self, call: Call, run: LiveRun) -> None:
         """Send the page how a call has ended; where no page shows the board, a cell reports it."""
@@ -263,10 +264,14 @@ class Board(View):
 
     def _publish_history(self) -> None:
         self._history = {
-            "done": [_code(done.command) for done in self._done],
+            "done": [self._code(done.command) for done in self._done],
             "undone": len(self._undone),
             "note": "\n".join(self._done[-1].reverse.notes()) if self._done else "",
         }
+
+    def _code(self, command: Command) -> dict[str, Any]:
+        python = command.to_python()
+        return {"lines": command.to_magic(), "python": imports(python, self._names) + python}
 
     def code(self) -> str:
         """Return all commands given by hand here, and not undone, as `%rml` lines."""
@@ -280,10 +285,6 @@ def _last_grouping(bed: Testbed) -> str:
     if bed.registry.board_layout:
         return bed.registry.board_layout.group_by
     return "engine" if len(bed.fleet.numbers) > 1 else "relationship"
-
-
-def _code(command: Command) -> dict[str, Any]:
-    return {"lines": command.to_magic(), "python": command.to_python()}
 
 
 def _call(address: str, channel: str, arguments: str) -> Call:

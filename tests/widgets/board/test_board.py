@@ -15,6 +15,7 @@ from roleml_nb.library import (
     TreeAggregator,
 )
 from roleml_nb.role import TestbedError
+from roleml_nb.testbed.operations.commands.codegen import imports
 from roleml_nb.widgets import Board
 from roleml_nb.widgets.base.bundle import script
 from roleml_nb.widgets.board import board as boards
@@ -86,7 +87,17 @@ def test_all_nodes_are_those_on_the_board_and_each_gets_its_own(board) -> None:
 
 def python(board: Board, said: dict) -> None:
     """Run what a gesture says of itself."""
-    exec("\n".join(said["python"]), {**NAMES, "bed": board._bed})
+    fresh = {key: item for key, item in NAMES.items() if key not in ("Each", "impl")}
+    exec("\n".join(said["python"]), {**fresh, "bed": board._bed})
+
+
+def test_the_python_of_a_gesture_imports_what_is_not_the_notebooks_own() -> None:
+    code = ["bed.assign('a', 'trainer', EpochTrainer, elements={'model': impl(mlp, 4, 2)})"]
+    library = "from roleml_nb.library import EpochTrainer"
+    workload = "from roleml_nb.workload import mlp"
+    assert imports(code, {}) == ["from roleml_nb import impl", workload, library]
+    assert imports(code, {"mlp": len, "impl": impl}) == ["from roleml_nb import impl", library]
+    assert imports(["bed.assign('a', 'x', )", "b c"], {}) == []
 
 
 def test_a_gesture_says_what_it_does_and_saying_it_does_the_same(board) -> None:
@@ -103,8 +114,9 @@ def test_a_gesture_says_what_it_does_and_saying_it_does_the_same(board) -> None:
         "%rml assign client{1..3} counter=Counter(start=i * 10 + n) --element step=double(i + 1)"
     ]
     assert said["python"] == [
+        "from roleml_nb import Each, impl",
         "bed.assign('client{1..3}', 'counter', Counter, options={'start': Each(i * 10 + 3 for i in"
-        " range(3))}, elements={'step': impl(double, Each(i + 1 for i in range(3)))})"
+        " range(3))}, elements={'step': impl(double, Each(i + 1 for i in range(3)))})",
     ]
     assert [bed.call(f"client{number}/counter", "add") for number in (1, 2, 3)] == [5, 17, 29]
     spec = bed.spec()

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from roleml_nb.role import natural_key
-from roleml_nb.spec.per_node import Each, Impl
-from roleml_nb.testbed.expressions import is_made_there, parse, used
+from roleml_nb.spec.per_node import Each, Impl, impl
+from roleml_nb.testbed.expressions import is_made_there, library_names, parse, used
 
-__all__ = ["argument", "arguments", "pattern", "source", "value"]
+__all__ = ["argument", "arguments", "imports", "pattern", "source", "value"]
 
 _NUMBERED = re.compile(r"(.*?)(\d+)")
 _WORDS = (
@@ -139,3 +139,23 @@ def _name(given: Any, names: Mapping[str, Any]) -> str | None:
         if item is given and not key.startswith("_"):
             found.append(key)
     return min(found, key=natural_key, default=None)
+
+
+def imports(code: Sequence[str], names: Mapping[str, Any]) -> list[str]:
+    """Return the lines that import the names of roleml_nb which Python uses, for a kernel that has
+    imported none; the notebook's own objects of these names are left to it.
+    """
+    try:
+        mentioned = used(ast.parse("\n".join(code)))
+    except SyntaxError:  # a form that is half filled
+        return []
+    found = []
+    ours: dict[str, Any] = {"Each": Each, "impl": impl}
+    for module, offered in ({"roleml_nb": ours} | library_names()).items():
+        wanted = []
+        for key in sorted(mentioned & offered.keys()):
+            if names.get(key, offered[key]) is offered[key]:
+                wanted.append(key)
+        if wanted:
+            found.append(f"from {module} import {', '.join(wanted)}")
+    return found
