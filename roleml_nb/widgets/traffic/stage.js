@@ -5,7 +5,9 @@ import { clamp, tag } from "../base/common.js";
 import { KINDS } from "./log.js";
 
 const FONT = "system-ui, 'DejaVu Sans', sans-serif";
-const COLOURS = "ground raised line ink faint accent wrong service task reply event".split(" ");
+const COLOURS = "ground raised line ink faint accent wrong service task reply event other".split(
+  " "
+);
 const COLOURS_INTERVAL_MS = 500;
 
 /** A canvas that fills the width of the view, and a tooltip over it. */
@@ -217,7 +219,7 @@ export function colourDot(colour) {
  * @returns {string}
  */
 export function kindColour(kind) {
-  return KINDS[kind] === "other" ? "faint" : KINDS[kind];
+  return KINDS[kind];
 }
 
 /** @typedef {Record<string, string>} Colours the theme's colours by name, as a canvas takes them */
