@@ -118,12 +118,6 @@ class Calls:
         messages: Mapping[RoleInstanceID, Message],
     ) -> list[tuple[RoleInstanceID, Any]]:
         """Call many; an error takes the place of its result."""
-        if kind == "service" and len(group) == 1:  # no other thread is needed where it lives here
-            try:
-                result = self._actor.call(NATIVE, group[0], channel, messages[group[0]])
-            except Exception as error:
-                result = error
-            return [(group[0], result)]
         return self._actor.call_group(
             NATIVE,
             group,

@@ -110,11 +110,12 @@ class Controller:
             listening = psutil.net_connections("tcp") if names else []
         except psutil.AccessDenied:  # on macOS
             return
-        self.parts = []
+        parts = []
         for socket in listening:
             port = socket.laddr.port
             if socket.status == psutil.CONN_LISTEN and socket.pid and port in names:
-                self.parts.append(Part(names[port], process_of(socket.pid)))
+                parts.append(Part(names[port], process_of(socket.pid)))
+        self.parts = parts  # at once: others read it meanwhile
 
     def ended(self, name: str) -> Part | None:
         """Return the process of that name if it has ended."""
