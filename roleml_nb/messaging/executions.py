@@ -1,7 +1,23 @@
 """Executions: the handlers at work on a host, and the calls that they wait for.
 
-An interrupt ends a handler only while user code runs on its thread: a handler is interruptible
-between `run` and its return, except where it calls runtime code, which shields itself.
+The pattern is cancellation with shields, as trio and anyio have it, for threads: an interrupt is an
+asynchronous exception, and runtime code on the handler's thread is shielded from it. The executions
+are also the nodes of the wait-for graph, in which deadlocks are found.
+
+Guarantees: an interrupt ends a handler only while user code runs on its thread, between `run` and
+its return. One that comes meanwhile is raised as soon as user code goes on, so no message is cut in
+two, no lock of the runtime stays held, and the answer of a handler that has just ended is sent. A
+handler that is interrupted, forbidden or cancelled makes no more calls. One that does not return is
+answered for, and its role is freed.
+
+Tried and rejected:
+
+- A flag alone, which the next call raises: it stays (`forbidden`), but a handler that computes
+  makes no call.
+- Interrupts every 20 ms until a handler has ended. The next one hit the answer of a handler that
+  the one before had ended, and threads that were sending.
+- Generations of runs instead of interrupts: they fence off what has not begun (`run_generation`),
+  and end nothing that has.
 """
 
 from __future__ import annotations

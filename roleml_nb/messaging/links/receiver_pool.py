@@ -1,6 +1,23 @@
-"""Leader/Followers pool: the thread that receives a message also runs its handler.
+"""The receiver pool: threads that receive messages, and run the handlers of these themselves.
 
-So no second thread is woken for a message.
+The pattern is Leader/Followers. Of a few threads that wait at the sockets, a message wakes one,
+which reads it and does what is to be done for it, while another one stands by to read what comes
+next. A thread that waits for an answer receives it itself, if no other one is at the sockets.
+
+Guarantees: one thread reads at a time, so the messages of a peer stay in their order. No message
+waits for a handler to end. A thread that comes from its work turns first to handlers that wait for
+a thread, then to the sockets. Whoever waits for an answer gets it, or its time-out, also when all
+others are busy. `stop` ends all threads, and says when none is at the sockets any more.
+
+Tried and rejected:
+
+- A receiving thread that hands messages over to workers. Each message woke a second thread, which
+  takes about as long as the message's way from one process to the other.
+- Threads that come from receiving and go on receiving, although handlers wait. A broadcast of 10 MB
+  to 100 actors took 3.55 to 3.89 times as long as to one; it takes 2.82 to 3.09 times as long since
+  they turn to the handlers first (see docs/performance.md).
+- `select.poll`, which lets one thread wait at a time; epoll lets many, and wakes the one that came
+  last, whose caches are warm.
 """
 
 from __future__ import annotations
