@@ -76,7 +76,7 @@ def test_constraints_name_no_path_host_or_local_build() -> None:
 # where. Each has a test that runs it, and `make test-newest` runs these with the newest releases
 # that pyproject.toml allows.
 INTERNALS = {
-    "magics/completion.py": {"_option_string_actions"},
+    "magics/arguments.py": {"_option_string_actions"},
     "messaging/serialization/code.py": {
         "_BUILTIN_TYPE_NAMES",
         "_DYNAMIC_CLASS_TRACKER_BY_CLASS",

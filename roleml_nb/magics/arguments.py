@@ -34,10 +34,14 @@ class HelpRequested(Exception):
 class _Parser(ArgumentParser):
     """A parser that raises instead of ending the process, and takes no abbreviated options."""
 
+    @property
+    def options(self) -> list[str]:
+        return list(self._option_string_actions)
+
     def error(self, message: str) -> NoReturn:
         mistyped = message.removeprefix("unrecognized arguments: ").split()[0]
         if mistyped.startswith("--"):
-            proposal = did_you_mean(mistyped, self._option_string_actions)
+            proposal = did_you_mean(mistyped, self.options)
             if proposal.startswith("did you mean"):
                 raise BadLine(f"{message}; {proposal} See {self.prog} --help")
         raise BadLine(f"{message}; see {self.prog} --help")
@@ -60,13 +64,13 @@ def overview() -> str:
 
 
 @cache
-def parsers() -> dict[str, ArgumentParser]:
+def parsers() -> dict[str, _Parser]:
     """Return a parser for each sub-command; they raise BadLine, or HelpRequested with the text.
 
     They are separate rather than argparse's sub-parsers, which refuse a word that comes after an
     option: ``spawn a --on 0 b``.
     """
-    made: dict[str, ArgumentParser] = {}
+    made: dict[str, _Parser] = {}
     for name, subcommand in subcommands().items():
         made[name] = _Parser(
             prog=f"%rml {name}",

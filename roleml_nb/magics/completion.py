@@ -20,4 +20,4 @@ def complete(line: str, context: Context) -> list[str]:
     if parser is None:
         return []
     offered = parser.get_default("subcommand").complete(context, words[2:], begun)
-    return [*parser._option_string_actions, *offered]
+    return [*parser.options, *offered]
