@@ -60,6 +60,11 @@ class Notifier:
         """Show notifications in the page, if there is one, until the testbed stops. Idempotent."""
         if hasattr(self._shell, "kernel") and bed not in self._cards and bed.running:
             self._cards[bed] = _Card(bed)
+            bed.at_stop.append(lambda: self._drop(bed))
+
+    def _drop(self, bed: Testbed) -> None:
+        """Drop the card of a testbed that stops: it would keep the testbed and its trace."""
+        self._cards.pop(bed, None)
 
     def report(self, bed: Testbed) -> None:
         """Print notifications where errors are printed, and count them as reported."""
