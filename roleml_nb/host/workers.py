@@ -16,8 +16,9 @@ Tried and rejected:
   the threads that are awake; one more is on its way as long as some wait.
 - The pool for service calls within a host, which took 45 µs instead of 10: the caller's own thread
   makes them (see `actor.inline`).
-- More places whenever tasks wait. Tasks that compute would only take turns more often; a place is
-  added where they wait for each other, which their processor time shows.
+
+A place is not added whenever tasks wait, for those that compute would only take turns more often,
+but where they wait for each other, which their processor time shows.
 """
 
 from __future__ import annotations

@@ -36,6 +36,7 @@ class _Parser(ArgumentParser):
 
     @property
     def options(self) -> list[str]:
+        """All options, such as "--engines", in the order of their definition."""
         return list(self._option_string_actions)
 
     def error(self, message: str) -> NoReturn:

@@ -68,7 +68,7 @@ class Envelope(NamedTuple):
         return self._replace(targets=tuple(targets))
 
     def plain(self) -> tuple:
-        """Return the header as plain data, which is pickled in a fifth of the time."""
+        """Return the header as plain data, which is pickled in a quarter of the time."""
         targets = [tuple(target) for target in self.targets]
         return (self.kind, tuple(self.source), targets, *self[3:])
 

@@ -10,14 +10,12 @@ two, no lock of the runtime stays held, and the answer of a handler that has jus
 handler that is interrupted, forbidden or cancelled makes no more calls. One that does not return is
 answered for, and its role is freed.
 
-Tried and rejected:
+Tried and rejected: interrupts every 20 ms until a handler has ended. The next one hit the answer of
+a handler that the one before had ended, and threads that were sending.
 
-- A flag alone, which the next call raises: it stays (`forbidden`), but a handler that computes
-  makes no call.
-- Interrupts every 20 ms until a handler has ended. The next one hit the answer of a handler that
-  the one before had ended, and threads that were sending.
-- Generations of runs instead of interrupts: they fence off what has not begun (`run_generation`),
-  and end nothing that has.
+Two other means stay beside interrupts, and do not replace them. The next call of a handler that is
+`forbidden` raises; but a handler that computes makes no call. Run generations fence off what has
+not begun; but they end nothing that has.
 """
 
 from __future__ import annotations

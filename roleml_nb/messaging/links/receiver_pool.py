@@ -17,7 +17,7 @@ Tried and rejected:
   to 100 actors took 3.55 to 3.89 times as long as to one; it takes 2.82 to 3.09 times as long since
   they turn to the handlers first (see docs/performance.md).
 - `select.poll`, which lets one thread wait at a time; epoll lets many, and wakes the one that came
-  last, whose caches are warm.
+  last.
 """
 
 from __future__ import annotations
